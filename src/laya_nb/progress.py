@@ -1,0 +1,14 @@
+"""A progress bar with the time left, shown only to a person who watches."""
+
+import sys
+from typing import Any
+
+from tqdm.auto import tqdm
+
+
+def bar(**options: Any) -> tqdm:
+    """A tqdm bar: in a terminal or an open notebook. Logs and pipes get none; TQDM_DISABLE=1 turns it off anywhere."""
+    in_notebook = "ipykernel" in sys.modules
+    if not in_notebook:
+        options["disable"] = None  # tqdm's word for 'unless the output is no terminal'
+    return tqdm(leave=False, **options)
