@@ -1,4 +1,4 @@
-"""Backbones: modules whose `forward(x)` returns the list of their hidden states, and whose `out_dims` are the widths."""
+"""Backbones: `forward(x)` returns the list of hidden states h_1..h_L, `out_dims` holds their widths."""
 
 from collections.abc import Sequence
 

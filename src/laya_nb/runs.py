@@ -161,7 +161,7 @@ def _result(
     run: Run, model: DepthClassifier, fitted: Fit, predictions: Predictions, labels: torch.Tensor, device: torch.device
 ) -> Result:
     confidence = predictions.logits.softmax(dim=1).amax(dim=1)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "label": labels.numpy().astype(np.uint8),
         "prediction": predictions.labels.numpy().astype(np.uint8),
         "confidence": confidence.numpy().astype(np.float16),
