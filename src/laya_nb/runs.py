@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, dataclass, field, fields
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -143,6 +143,7 @@ def train(run: Run, device: torch.device | str | None = None) -> tuple[DepthClas
     Raises:
         DataError: if the run's data set is not to be had. Another set never stands in for it here.
     """
+    commit()
     dataset = data.load(run.dataset)
     if dataset.name != run.dataset:
         raise data.DataError(
@@ -184,7 +185,7 @@ def _result(
 def _provenance(fitted: Fit, device: torch.device) -> dict[str, Any]:
     """Where the numbers came from: enough to tell why a recomputation may differ in the last digits."""
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": torch.cuda.get_device_name(device)
@@ -196,8 +197,12 @@ def _provenance(fitted: Fit, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
-    """The checkout's commit, with a plus if the package differs from it; "unknown" for an installed package."""
+@lru_cache
+def commit() -> str:
+    """The checkout's commit, with a plus if the package differs from it; "unknown" for an installed package.
+
+    Asked once a process, before its first training: that is the code which runs, whatever is committed meanwhile.
+    """
     if PUBLISHED.name != "data":
         return "unknown"
     try:
