@@ -17,3 +17,33 @@ help:  ## What can be made
 	@touch $@
 
 env: .venv/.ready  ## The environment alone
+
+book: env  ## Execute every chapter and render the book
+	$(BIN)/python tools/chapters.py build
+	@rm -rf _build/html
+	$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going .
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: env  ## Lint, types, unit tests, notebooks, the rendered book, its pages in a browser
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python tools/chapters.py check
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+run: env  ## Run a chapter at other parameters: make run CHAPTER=02_fashion_mnist ARGS="-p seeds [0,1]"
+	$(BIN)/python tools/chapters.py run $(CHAPTER) $(ARGS)
+
+train: env  ## Train the published runs that data/results lacks (hours, from an empty folder)
+	$(BIN)/python tools/train.py
+
+bench: env  ## Measure speed on this machine
+	$(BIN)/python tools/bench.py
+
+clean:  ## Remove what was built, not the environment
+	rm -rf _build runs
+
+lock:  ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra chapters --group notebooks --group book --group test \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--output-file requirements.lock

@@ -1,0 +1,4 @@
+"""The package behind the book: the LAYA head, its rivals, how they are trained, and how they are measured.
+
+Start with `laya_nb.heads`; `laya_nb.runs` turns a description into a result.
+"""

@@ -8,6 +8,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -167,10 +168,14 @@ def predict(model: DepthClassifier, x: Tensor) -> Predictions:
 
 
 def evaluate(predictions: Predictions, y: Tensor) -> dict[str, float]:
-    """Accuracy and macro-F1 (the unweighted mean of the classes' F1), both in [0, 1]."""
+    """Accuracy and macro-F1 (the unweighted mean of the classes' F1), both in [0, 1], against labels (N,)."""
+    return evaluate_labels(y.cpu().numpy(), predictions.labels.numpy())
+
+
+def evaluate_labels(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+    """The same from true and predicted labels, both (N,)."""
     from sklearn.metrics import accuracy_score, f1_score  # a second to import, so only here
 
-    truth, guess = y.cpu().numpy(), predictions.labels.numpy()
     return {
         "accuracy": float(accuracy_score(truth, guess)),
         "macro_f1": float(f1_score(truth, guess, average="macro", zero_division=0)),

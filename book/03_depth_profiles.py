@@ -1,0 +1,194 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Depth profiles: which layers, and says who?
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/03_depth_profiles.ipynb)
+#
+# - The paper's two attention figures for Fashion-MNIST, from ten trainings in place of one.
+# - How much a profile changes when nothing but the seed does.
+# - Whether attention is more diffuse when the prediction is wrong.
+
+# %% tags=["hide-input"]
+# The package: the installed one, else the one in this checkout, else the repository's.
+from importlib import metadata, util
+
+if util.find_spec("laya_nb") is None:
+    import os, subprocess, sys, tempfile
+    from pathlib import Path
+
+    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+    if checkout is not None:
+        sys.path.insert(0, str(checkout / "src"))
+    else:  # pip must leave the host's own torch and numpy alone
+        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
+        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+        constraints.write_text("".join(keep))
+        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
+        package = f"laya-nb[chapters] @ {source}"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
+        subprocess.run(pip, check=True)
+
+# %% tags=["parameters"]
+dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
+seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one LAYA training for each seed
+max_epochs: int = 50  # the longest training, in passes over the data
+
+# %%
+from laya_nb import parameters
+
+parameters.check(globals())
+
+# %%
+import numpy as np
+
+from laya_nb import attribution, figures, paper
+from laya_nb.data import FASHION_MNIST_CLASSES as CLASSES
+from laya_nb.runs import grid, sweep
+from laya_nb.store import ResultStore
+from laya_nb.training import Protocol
+
+# %%
+runs = grid(dataset=[dataset], head=["laya"], seed=seeds, protocol=[Protocol(max_epochs=max_epochs)])
+results = sweep(runs, ResultStore())
+attention = np.stack([result.attention for result in results])
+labels = results[0].arrays["label"]
+attention.shape  # trainings, test images, layers
+
+# %% [markdown]
+# The trainings are those of [chapter 2](02_fashion_mnist.ipynb): same data, same settings, about the same accuracy.
+#
+# ## The global profile
+#
+# The mean of $\alpha_i(x)$ over all test images says how much each layer is used. The paper reports about 0.76 for the
+# last layer.
+
+# %% mystnb={"image": {"alt": "ALT-GLOBAL"}, "figure": {"caption": "Mean weight of each layer over the test set. A dot is one training, a bar the mean over trainings, the line the paper's value for the last layer.", "name": "fig-global-profile"}}
+profiles = attention.mean(axis=1)
+figures.global_profile(profiles, paper.LAST_LAYER_WEIGHT["fashion_mnist"])
+
+# %%
+from laya_nb.statistics import estimate
+
+for i, weight in enumerate(profiles.T, start=1):
+    e = estimate(weight)
+    print(f"layer {i}: mean {e:.2f}, from {weight.min():.2f} to {weight.max():.2f} over {e.n} trainings")
+
+# %% [markdown]
+# GLOBAL
+#
+# ## Classes and layers
+#
+# The paper's second figure breaks the profile up by class, and by right and wrong predictions:
+#
+# $$\bar\alpha_{c,i} = \frac{1}{|X_c|} \sum_{x \in X_c} \alpha_i(x)$$
+#
+# Each cell below is the mean of $\bar\alpha_{c,i}$ over trainings, with the standard deviation over trainings.
+
+# %%
+def class_profiles(keep=lambda result: np.ones(len(labels), dtype=bool)):
+    return np.stack([attribution.class_profiles(r.attention, labels, 10, keep(r)) for r in results])
+
+
+panels = {
+    "all": class_profiles(),
+    "correct": class_profiles(lambda r: r.correct),
+    "incorrect": class_profiles(lambda r: ~r.correct),
+}
+
+# %% mystnb={"image": {"alt": "ALT-HEAT"}, "figure": {"caption": "Mean weight of each layer for each class, with the standard deviation over trainings: all test images, those predicted right, those predicted wrong.", "name": "fig-class-heatmaps"}}
+figures.class_heatmaps(panels, CLASSES)
+
+# %% [markdown]
+# HEAT
+#
+# ## Is class 5's love of layer 1 real?
+#
+# The paper's heat map shows sandals (class 5) with 0.87 of their weight on layer 1, and trousers with 0.98 on layer 3.
+# Here is each of our trainings, with the paper's values as crosses:
+
+# %% mystnb={"image": {"alt": "ALT-SPREAD"}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one of our trainings, a cross the paper's heat map, which appears to be one training.", "name": "fig-profile-spread"}}
+figures.profile_spread(panels["all"], CLASSES, paper.CLASS_PROFILES["fashion_mnist"])
+
+# %%
+sandals = panels["all"][:, CLASSES.index("Sandal"), 0]
+print("sandals' weight on layer 1, one number a training:", np.sort(sandals).round(2))
+print(f"mean {estimate(sandals):.2f}; paper: {paper.CLASS_PROFILES['fashion_mnist'][5, 0]}")
+
+# %% [markdown]
+# SANDALS
+#
+# ## How much two trainings agree
+#
+# Three measures, each over all pairs of trainings. Class profiles: the correlation between two heat maps, after each
+# layer's mean over classes is taken out. Images: the same for the weights of single images. Top layer: the share of
+# images whose largest weight is on the same layer, against what two shuffled trainings would share.
+
+# %%
+by_class = attribution.pairwise_correlation(panels["all"])
+by_image = attribution.pairwise_correlation(attention)
+same = attribution.top_layer_agreement(attention)
+chance = attribution.chance_agreement(attention)
+print(f"class profiles: correlation {by_class.mean():+.2f}, from {by_class.min():+.2f} to {by_class.max():+.2f}")
+print(f"single images:  correlation {by_image.mean():+.2f}, from {by_image.min():+.2f} to {by_image.max():+.2f}")
+print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chance")
+
+# %% [markdown]
+# AGREE
+#
+# ## Right and wrong predictions
+#
+# The paper says that attention is more diffuse, or shifted, when the prediction is wrong. Entropy measures how diffuse
+# it is: $H(\alpha) = -\sum_i \alpha_i \log \alpha_i / \log L$, from 0 for one layer to 1 for uniform weights.
+# The effect size is the chance that a wrong prediction has the higher entropy of the two (AUROC; 0.5 is no effect).
+
+# %%
+entropies = [(h[r.correct], h[~r.correct]) for r in results for h in [attribution.entropy(r.attention)]]
+effects = [attribution.entropy_effect(r.attention, r.correct) for r in results]
+
+# %% mystnb={"image": {"alt": "ALT-ENTROPY"}, "figure": {"caption": "Left: share of predictions whose entropy is below a value; thin lines are single trainings. Right: the chance that a wrong prediction has the higher entropy, a dot a training, with the mean and its 95 % interval.", "name": "fig-entropy"}}
+figures.entropy_of_right_and_wrong(entropies, effects)
+
+# %%
+auroc, d = estimate([e.auroc for e in effects]), estimate([e.cohen_d for e in effects])
+print(f"AUROC {auroc:.2f}, Cohen's d {d:.2f}, over {auroc.n} trainings")
+
+# %% [markdown]
+# For comparison, the network's own confidence (its largest probability), the plainest way to spot mistakes:
+
+# %%
+confidence = estimate([attribution.auroc(1 - r.arrays["confidence"], ~r.correct) for r in results])
+print(f"AUROC of low confidence {confidence:.2f}")
+
+# %% [markdown]
+# ENTROPY
+#
+# ## What we found
+#
+# FOUND
+#
+# ## Exercises
+#
+# 1. Take the two trainings that agree most and the two that agree least (`by_class`). Do they differ in accuracy?
+# 2. ScalarMix has one weight a layer for all images. Load its runs (`head=["scalar_mix"]`) and compare the spread of
+#    its weights over seeds with LAYA's global profile.
+# 3. Measure entropy's effect within one class, shirts for instance. Does it hold there?
+#
+# ```{dropdown} Solutions
+# 1. SOLUTION1
+# 2. SOLUTION2
+# 3. SOLUTION3
+# ```
+#
+# **To go further**, add a seed to `seeds`, or train at another temperature with `grid(temperature=[0.5, 1.5], ...)`.

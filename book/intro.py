@@ -1,0 +1,102 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Layer-wise attention: an executable book
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/intro.ipynb)
+#
+# A network computes a hidden state at every layer, and its output usually reads only the last.
+# LAYA {cite}`laya` reads them all: for each input it computes a weight for every layer, and classifies their weighted sum.
+# The weights come for free with each prediction and look like an explanation of it: *this image was decided at layer 2*.
+#
+# This book asks what the paper did not. Is the gain in accuracy real? Do the weights mean anything?
+# Every number here comes from networks that this project trained, and every chapter can be run and changed.
+
+# %% tags=["hide-input"]
+# The package: the installed one, else the one in this checkout, else the repository's.
+from importlib import metadata, util
+
+if util.find_spec("laya_nb") is None:
+    import os, subprocess, sys, tempfile
+    from pathlib import Path
+
+    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+    if checkout is not None:
+        sys.path.insert(0, str(checkout / "src"))
+    else:  # pip must leave the host's own torch and numpy alone
+        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
+        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+        constraints.write_text("".join(keep))
+        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
+        package = f"laya-nb[chapters] @ {source}"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
+        subprocess.run(pip, check=True)
+
+# %% tags=["parameters", "hide-input"]
+dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
+seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each seed
+max_epochs: int = 50  # the longest training, in passes over the data
+
+# %% tags=["hide-input"]
+from laya_nb import parameters
+
+parameters.check(globals())
+
+# %% [markdown]
+# ## LAYA in one picture
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Diagram: an input passes through three layers. Each layer's hidden state goes through its own adapter. A scorer turns the three adapted states into three weights that sum to one, here 0.1, 0.2 and 0.7. The weighted sum of the adapted states gives the class."}, "figure": {"caption": "The LAYA head. All hidden states are mapped to one width. A scorer sees them together and gives each layer a weight; the class is read from the weighted sum. The weights differ from input to input.", "name": "fig-head"}}
+from laya_nb import figures
+
+figures.head_diagram()
+
+# %% [markdown]
+# [Chapter 1](01_mechanism.ipynb) builds this head step by step.
+#
+# ## What the book finds
+#
+# The paper's first benchmark is Fashion-MNIST {cite}`fashion_mnist`, with a network of three hidden layers.
+# We trained it under the paper's protocol, with five heads and ten seeds each.
+# Two heads with the same seed start from the same backbone and see the same data in the same order, so they are compared seed by seed.
+
+# %% tags=["hide-input"]
+from laya_nb.runs import HEAD_DEFAULTS, grid, sweep
+from laya_nb.store import ResultStore
+from laya_nb.training import Protocol
+
+runs = grid(dataset=[dataset], head=list(HEAD_DEFAULTS), seed=seeds, protocol=[Protocol(max_epochs=max_epochs)])
+results = sweep(runs, ResultStore())
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from laya_nb import findings
+
+Markdown(findings.markdown_table(findings.fashion_mnist(results)))
+
+# %% tags=["hide-input", "main-figure"] mystnb={"image": {"alt": "ALT"}, "figure": {"caption": "CAPTION", "name": "fig-main"}}
+from laya_nb import paper
+from laya_nb.statistics import compare_all
+
+table = findings.percent_table(results)
+comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
+figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mnist"])
+
+# %% [markdown]
+# ## How to read on
+#
+# - [Chapter 1](01_mechanism.ipynb): how the head works, in small cells, and what it says about a handful of images.
+# - [Chapter 2](02_fashion_mnist.ipynb): the paper's benchmark, with ten seeds, a control of equal size, and tests.
+# - [Chapter 3](03_depth_profiles.ipynb): which layers the head looks at, and whether another seed would say the same.
+# - [Run it yourself](run_it_yourself.md): read, open in Colab, or change a parameter and run a chapter at home.

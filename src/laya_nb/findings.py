@@ -1,0 +1,108 @@
+"""What the book finds, one line a question, computed from finished runs. The introduction and README show these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from laya_nb import attribution
+from laya_nb.statistics import Comparison, compare, compare_all, estimate
+from laya_nb.store import Result, frame
+
+MARGIN = 0.5  # points of accuracy: less than this is too small to matter, by our choice
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the book's table: `chapter` is the file name of the chapter that shows it."""
+
+    question: str
+    measured: str
+    answer: str
+    chapter: str
+
+
+def percent_table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a run, with accuracy and macro-F1 in percent."""
+    table = frame(results)
+    return table.assign(accuracy=100 * table["accuracy"], macro_f1=100 * table["macro_f1"])
+
+
+def laya_attention(results: Sequence[Result]) -> np.ndarray:
+    """The attention of every LAYA run, (S, N, L)."""
+    return np.stack([result.attention for result in results if result.run["head"] == "laya"])
+
+
+def fashion_mnist(results: Sequence[Result]) -> list[Finding]:
+    """The findings of the Fashion-MNIST chapters, from runs of all heads."""
+    table = percent_table(results)
+    laya = [result for result in results if result.run["head"] == "laya"]
+    gain = compare_all(table, "accuracy", "last_layer", MARGIN)["laya"]
+    by_head = {head: rows.sort_values("seed")["accuracy"].to_numpy() for head, rows in table.groupby("head")}
+    control = compare(by_head["laya"], by_head["last_layer_mlp"], MARGIN)
+    seeds = f"{gain.difference.n} seeds"
+
+    attention = laya_attention(results)
+    last = estimate(attention.mean(axis=1)[:, -1])
+    agreement = float(attribution.top_layer_agreement(attention).mean())
+    chance = float(attribution.chance_agreement(attention).mean())
+    effect = estimate([attribution.entropy_effect(r.attention, r.correct).auroc for r in laya])
+    return [
+        Finding(
+            "Is LAYA more accurate than the last layer alone?",
+            f"{_points(gain)}, {seeds}",
+            _difference_in_words(gain),
+            "02_fashion_mnist",
+        ),
+        Finding(
+            "Than an MLP on the last layer with as many parameters?",
+            f"{_points(control)}, {seeds}",
+            _difference_in_words(control),
+            "02_fashion_mnist",
+        ),
+        Finding(
+            "How much weight does the last layer get?",
+            f"{last:.2f}, std over seeds {last.std:.2f}; paper: about 0.76",
+            "It depends on the seed",
+            "03_depth_profiles",
+        ),
+        Finding(
+            "Do two seeds look at the same layer, image by image?",
+            f"for {agreement:.0%} of the images; {chance:.0%} expected by chance",
+            "Hardly" if agreement - chance < 0.15 else "In part" if agreement < 0.8 else "Yes",
+            "03_depth_profiles",
+        ),
+        Finding(
+            "Is attention more diffuse on wrong predictions?",
+            f"AUROC {effect:.2f}; 0.5 is no effect",
+            "Yes, on average" if effect.low > 0.5 else "Not shown",
+            "03_depth_profiles",
+        ),
+    ]
+
+
+def _points(comparison: Comparison) -> str:
+    return f"{comparison.difference:+.2f} points"
+
+
+def _difference_in_words(comparison: Comparison) -> str:
+    match comparison.verdict():
+        case "equivalent":
+            return f"No: the same within ±{comparison.margin:g} points"
+        case "higher":
+            return "Yes"
+        case "lower":
+            return "No: less accurate"
+        case _:
+            return "Undecided"
+
+
+def markdown_table(findings: Sequence[Finding]) -> str:
+    """The findings as a Markdown table; each line links to its chapter."""
+    rows = [
+        (f.question, f.measured, f.answer, f"[chapter {f.chapter[:2].lstrip('0')}]({f.chapter}.ipynb)")
+        for f in findings
+    ]
+    lines = [("Question", "Measured, with 95 % interval", "Answer", "Shown in"), ("---",) * 4, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,37 @@
+"""What the LAYA paper reports (arXiv 2511.12723v1), to stand beside what this project measures."""
+
+import numpy as np
+
+SEEDS = 5
+
+ACCURACY: dict[str, dict[str, tuple[float, float]]] = {
+    "fashion_mnist": {
+        "last_layer": (88.29, 0.63),
+        "concat": (87.89, 0.20),
+        "scalar_mix": (88.07, 0.26),
+        "laya": (88.34, 0.46),
+    },
+}
+"""Test accuracy in percent, mean and standard deviation over five seeds, by data set and head."""
+
+LAST_LAYER_WEIGHT = {"fashion_mnist": 0.76}
+"""Mean attention on the last layer (about), by data set."""
+
+CLASS_PROFILES = {
+    "fashion_mnist": np.array(
+        [
+            [0.221, 0.528, 0.250],
+            [0.017, 0.002, 0.980],
+            [0.007, 0.010, 0.983],
+            [0.223, 0.024, 0.753],
+            [0.001, 0.001, 0.998],
+            [0.867, 0.000, 0.133],
+            [0.053, 0.162, 0.785],
+            [0.019, 0.001, 0.980],
+            [0.012, 0.001, 0.987],
+            [0.247, 0.000, 0.752],
+        ]
+    )
+}
+"""Mean attention of each class over all test examples, (C, L). They appear to come from one seed, not from a mean:
+they equal the released notebook's single run where that one prints them."""

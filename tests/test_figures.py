@@ -1,0 +1,78 @@
+"""Figures: what is drawn is what was given. (Pixels are not compared: nbval cannot, and fonts differ.)"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from laya_nb import figures, findings
+from laya_nb.attribution import EntropyEffect
+from laya_nb.runs import HEAD_DEFAULTS
+from laya_nb.statistics import compare_all
+
+rng = np.random.default_rng(0)
+CLASSES = ["a", "b"]
+
+
+def marked(ax: Axes, marker: str) -> list[np.ndarray]:
+    """The x values of every line drawn with that marker."""
+    drawn = [np.asarray(line.get_xdata()) for line in ax.get_lines() if line.get_marker() == marker]
+    return [x for x in drawn if len(x)]
+
+
+def test_benchmark_figure_shows_every_seed_and_every_difference() -> None:
+    rows = [{"head": head, "seed": seed, "accuracy": rng.normal(89, 1)} for head in HEAD_DEFAULTS for seed in range(4)]
+    table = pd.DataFrame(rows)
+    comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
+    figure = figures.accuracy_and_differences(table, comparisons, {"laya": (88.3, 0.5)})
+    left, right = figure.axes
+    dots = [x for x in marked(left, "o") if len(x) == 4]
+    np.testing.assert_allclose(np.sort(np.concatenate(dots)), np.sort(table["accuracy"]))
+    drawn = [x[0] for x in marked(right, "o")]
+    assert drawn == pytest.approx([c.difference.mean for c in comparisons.values()])
+
+
+def test_profile_figures_show_every_training() -> None:
+    profiles = rng.dirichlet(np.ones(3), size=5)
+    (ax,) = figures.global_profile(profiles, 0.76).axes
+    np.testing.assert_allclose([line.get_ydata() for line in ax.get_lines()[:3]], profiles.T)
+    assert [bar.get_height() for bar in ax.patches] == pytest.approx(profiles.mean(axis=0))
+
+    by_class = rng.dirichlet(np.ones(3), size=(5, 2))
+    spread = figures.profile_spread(by_class, CLASSES, paper=by_class[0])
+    for i, ax in enumerate(spread.axes):
+        np.testing.assert_allclose(marked(ax, "o")[:5], by_class[:, :, i])
+        np.testing.assert_allclose(marked(ax, "x")[0], by_class[0, :, i])
+
+
+def test_heat_map_cells_say_mean_and_spread() -> None:
+    by_class = rng.dirichlet(np.ones(3), size=(5, 2))
+    figure = figures.class_heatmaps({"all": by_class, "wrong": by_class}, CLASSES)
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    mean, std = by_class.mean(axis=0), by_class.std(axis=0, ddof=1)
+    assert cells == [f"{m:.2f}\n±{s:.2f}" for m, s in zip(mean.ravel(), std.ravel(), strict=True)]
+
+
+def test_images_are_shown_with_their_own_weights() -> None:
+    weights = rng.dirichlet(np.ones(3), size=2)
+    figure = figures.attention_on_images(np.zeros((2, 28, 28)), weights, ["a", "b"], ["a", "a"])
+    heights = [[bar.get_height() for bar in ax.patches] for ax in figure.axes if ax.patches]
+    np.testing.assert_allclose(heights, weights)
+    assert "✗ a" in figure.axes[1].get_title()
+
+
+def draw_all() -> list[Figure]:
+    scores, temperatures = np.arange(3.0), np.logspace(-1, 1, 5)
+    pair = (rng.random(9), rng.random(4))
+    return [
+        figures.head_diagram(),
+        figures.temperature_curve(scores, temperatures, rng.dirichlet(np.ones(3), size=5)),
+        figures.entropy_of_right_and_wrong([pair, pair], [EntropyEffect(0.1, 0.2, a, 0.3) for a in (0.6, 0.7)]),
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_figures_show_themselves_without_a_backend() -> None:
+    for figure in draw_all():
+        assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]

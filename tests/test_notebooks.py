@@ -1,0 +1,142 @@
+"""The notebooks as readers run them: at other parameters, at wrong parameters, and alone in an empty folder."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import chapters
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+SMALL: dict[str, Any] = {"dataset": "fashion_mnist_sample", "max_epochs": 1}
+TINY: dict[str, dict[str, Any]] = {
+    "intro": SMALL | {"seeds": [0, 1]},
+    "01_mechanism": SMALL | {"images_shown": 4},
+    "02_fashion_mnist": SMALL | {"seeds": [0, 1, 2], "margin": 1.0},
+    "03_depth_profiles": SMALL | {"seeds": [3, 4]},
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def execute(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("LAYA_NB_CACHE", str(cache))
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.delenv("LAYA_NB_DATA", raising=False)
+
+    def execute(name: str, parameters: dict[str, Any]) -> nbformat.NotebookNode:
+        return papermill.execute_notebook(
+            chapters.BOOK / f"{name}.ipynb",
+            tmp_path / f"{name}.ipynb",
+            parameters,
+            cwd=chapters.BOOK,
+            progress_bar=False,
+        )
+
+    return execute
+
+
+def test_every_chapter_has_tiny_parameters() -> None:
+    assert set(TINY) == set(chapters.chapter_names())
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_chapter_trains_at_tiny_parameters(name: str, execute: Any, cache: Path) -> None:
+    """Every figure is drawn from models trained just now; the chapters share one store, as a reader's would."""
+    executed = execute(name, TINY[name])
+    trained = sorted((cache / "results").rglob("*.json"))
+    if name == "01_mechanism":  # it trains a model and stores no result
+        assert trained or not (cache / "results").exists()
+    else:
+        described = [json.loads(path.read_text())["run"] for path in trained]
+        assert set(TINY[name]["seeds"]) <= {run["seed"] for run in described}
+        assert {(run["dataset"], run["protocol"]["max_epochs"]) for run in described} == {("fashion_mnist_sample", 1)}
+    drawn = [o for cell in executed.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+    figures = [cell for cell in executed.cells if "mystnb" in cell.metadata]
+    assert len(drawn) == len(figures) > 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"sedes": [0, 1]}, "unknown parameter 'sedes'; this chapter knows: dataset: str, seeds: list[int]"),
+        ({"seeds": "0, 1"}, "parameter seeds must be list[int], got '0, 1'"),
+        ({"seeds": [0, "1"]}, "parameter seeds must be list[int]"),
+    ],
+)
+def test_wrong_parameters_stop_the_chapter(parameters: dict[str, Any], message: str, execute: Any) -> None:
+    with pytest.raises(PapermillExecutionError) as caught:
+        execute("03_depth_profiles", parameters)
+    assert message in str(caught.value)
+
+
+def test_one_notebook_alone_as_colab_would_run_it(tmp_path: Path) -> None:
+    """An empty folder, an environment with torch and without this package, a repository to install from."""
+    python = environment_without_package(tmp_path / "env")
+    repository = committed_copy(tmp_path / "repository")
+    folder = tmp_path / "content"
+    folder.mkdir()
+    shutil.copy(chapters.BOOK / "03_depth_profiles.ipynb", folder / "chapter.ipynb")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LAYA_NB_SOURCE": f"git+file://{repository}",
+        "TQDM_DISABLE": "1",
+    } | {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
+
+    def run(*command: str) -> str:
+        done = subprocess.run([python, *command], cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    versions = "from importlib.metadata import version as v; print(v('torch'), v('numpy'), v('torchvision'))"
+    before = run("-c", versions)
+    run("-m", "papermill", "chapter.ipynb", "executed.ipynb", "--no-progress-bar")
+    assert run("-c", versions) == before, "the set-up cell disturbed the host's packages"
+    assert str(tmp_path / "env") in run("-c", "import laya_nb; print(laya_nb.__file__)")
+
+    committed, executed = (
+        nbformat.read(path, 4) for path in (chapters.BOOK / "03_depth_profiles.ipynb", folder / "executed.ipynb")
+    )
+    assert printed(executed) == printed(committed)
+
+
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    return [o.text for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"]
+
+
+def environment_without_package(folder: Path) -> str:
+    """A virtual environment that shares this one's packages, all but laya_nb."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    here = Path(sysconfig.get_paths()["purelib"])
+    there = folder / here.relative_to(sys.prefix)
+    for entry in here.iterdir():
+        if "laya_nb" not in entry.name:
+            (there / entry.name).symlink_to(entry)
+    python = str(folder / "bin" / "python")
+    assert subprocess.run([python, "-c", "import torch, laya_nb"], capture_output=True).returncode != 0
+    return python
+
+
+def committed_copy(folder: Path) -> Path:
+    """The working tree as a repository of its own, so that what is tested is what stands here."""
+    git = ["git", "-C", str(chapters.ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(git, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if name and (chapters.ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(chapters.ROOT / name, folder / name)
+    author = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "copy"]):
+        subprocess.run(["git", "-C", str(folder), *command], check=True)
+    return folder
