@@ -29,7 +29,8 @@ test: env  ## Lint, types, unit tests, notebooks, the rendered book, its pages i
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python tools/chapters.py check
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest
+	TQDM_DISABLE=1 LAYA_NB_CACHE=_build/cache $(BIN)/pytest --nbval --nbval-current-env book
 
 run: env  ## Run a chapter at other parameters: make run CHAPTER=02_fashion_mnist ARGS="-p seeds [0,1]"
 	$(BIN)/python tools/chapters.py run $(CHAPTER) $(ARGS)

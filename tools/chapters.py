@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import tomllib
+from base64 import b64decode
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,15 +151,14 @@ def build(names: list[str]) -> None:
         for name, notebook in zip(names, pool.map(execute, names), strict=True):
             write(notebook, BOOK / f"{name}.ipynb")
             if name == "intro":
-                _save_main_figure(notebook)
+                MAIN_FIGURE.write_bytes(main_figure(notebook))
             print(f"built book/{name}.ipynb", flush=True)
 
 
-def _save_main_figure(notebook: NotebookNode) -> None:
-    from base64 import b64decode
-
-    cell = next(cell for cell in notebook.cells if "main-figure" in cell.metadata.get("tags", []))
-    MAIN_FIGURE.write_bytes(b64decode(cell.outputs[0].data["image/png"]))
+def main_figure(intro: NotebookNode) -> bytes:
+    """The introduction's figure that README shows too."""
+    cell = next(cell for cell in intro.cells if "main-figure" in cell.metadata.get("tags", []))
+    return b64decode(cell.outputs[0].data["image/png"])
 
 
 def pair(names: list[str]) -> None:

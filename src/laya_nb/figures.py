@@ -93,7 +93,14 @@ def head_diagram() -> Figure:
         ax.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
 
     def arrow(start: tuple[float, float], end: tuple[float, float], **options: Any) -> None:
-        look = {"arrowstyle": "-|>", "mutation_scale": 9, "lw": 0.9, "color": INK, "shrinkA": 0, "shrinkB": 0} | options
+        look: dict[str, Any] = {
+            "arrowstyle": "-|>",
+            "mutation_scale": 9,
+            "lw": 0.9,
+            "color": INK,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        } | options
         ax.add_patch(FancyArrowPatch(start, end, **look))
 
     pale = ["#d9eef7", "#f3dcec", "#cfe3f1"]

@@ -82,6 +82,22 @@ def fashion_mnist(results: Sequence[Result]) -> list[Finding]:
     ]
 
 
+def headline(results: Sequence[Result]) -> str:
+    """The benchmark's outcome in one sentence with its uncertainty."""
+    gain = compare_all(percent_table(results), "accuracy", "last_layer", MARGIN)["laya"]
+    outcome = {
+        "equivalent": f"too small to matter (less than {MARGIN:g} points, p = {gain.p_equivalence:.1g})",
+        "higher": f"a real gain (p = {gain.p_holm:.2g})",
+        "lower": f"a real loss (p = {gain.p_holm:.2g})",
+        "undecided": "undecided",
+    }[gain.verdict()]
+    d = gain.difference
+    return (
+        f"On Fashion-MNIST, LAYA's test accuracy differs from the usual last-layer head's by {d.mean:+.2f} points "
+        f"(95 % interval {d.low:+.2f} to {d.high:+.2f}, {d.n} paired seeds): {outcome}."
+    )
+
+
 def _points(comparison: Comparison) -> str:
     return f"{comparison.difference:+.2f} points"
 

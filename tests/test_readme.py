@@ -1,0 +1,37 @@
+"""README says what the runs say, and its example works."""
+
+import re
+
+import chapters
+import pytest
+import recompute
+import torch
+
+from laya_nb import findings
+
+README = (chapters.ROOT / "README.md").read_text()
+
+
+def test_headline_is_what_the_results_say() -> None:
+    benchmark = [r for r in recompute.published_results() if r.run["dataset"] == "fashion_mnist"]
+    assert findings.headline(benchmark) in " ".join(README.split())
+
+
+def test_main_figure_is_the_books() -> None:
+    """The picture that README shows is the one in the introduction."""
+    assert chapters.MAIN_FIGURE.read_bytes() == chapters.main_figure(chapters.read_built("intro"))
+    assert str(chapters.MAIN_FIGURE.relative_to(chapters.ROOT)) in README
+
+
+def test_example_runs() -> None:
+    code = re.search(r"```python\n(.+?)```", README, re.S)
+    assert code
+    names: dict = {"images": torch.rand(2, 1, 28, 28)}
+    exec(code[1], names)
+    assert names["logits"].shape == (2, 10)
+    assert names["attention"].sum(dim=1).tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("chapter", chapters.chapter_names()[:3])
+def test_every_chapter_has_its_link(chapter: str) -> None:
+    assert chapters.badge(chapter).rpartition("](")[2] in README
