@@ -22,7 +22,7 @@
 # This book asks what the paper did not. Is the gain in accuracy real? Do the weights mean anything?
 # Every number here comes from networks that this project trained, and every chapter can be run and changed.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 # The package: the installed one, else the one in this checkout, else the repository's.
 from importlib import metadata, util
 
@@ -43,12 +43,12 @@ if util.find_spec("laya_nb") is None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
         subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters", "remove-input"]
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
 seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each seed
 max_epochs: int = 50  # the longest training, in passes over the data
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from laya_nb import parameters
 
 parameters.check(globals())
@@ -70,7 +70,7 @@ figures.head_diagram()
 # We trained it under the paper's protocol, with five heads and ten seeds each.
 # Two heads with the same seed start from the same backbone and see the same data in the same order, so they are compared seed by seed.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from laya_nb.runs import HEAD_DEFAULTS, grid, sweep
 from laya_nb.store import ResultStore
 from laya_nb.training import Protocol

@@ -49,6 +49,8 @@ def test_entropy_effect_finds_a_planted_effect_and_no_other() -> None:
 def test_auroc_counts_pairs() -> None:
     values, positive = np.array([1.0, 2.0, 2.0, 3.0]), np.array([False, False, True, True])
     assert attribution.auroc(values, positive) == pytest.approx(3.5 / 4)
+    many = np.tile(values, 1000).astype(np.float16)  # float16 counts no further than 65,504
+    assert attribution.auroc(many, np.tile(positive, 1000)) == pytest.approx(3.5 / 4)
 
 
 def test_agreement_of_copies_and_of_strangers() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from laya_nb import checkpoints, paths
-from laya_nb.runs import HEAD_DEFAULTS, Run, grid, sweep, train
+from laya_nb.runs import HEAD_DEFAULTS, Run, grid, sweep, train, worker_setup
 from laya_nb.store import PUBLISHED_RESULTS, ResultStore
 
 # One thread a process: two models at once on two cores take less time than one after the other on both.
@@ -41,7 +41,7 @@ def publish_checkpoint(run: Run) -> None:
 def main() -> None:
     store = ResultStore(paths.PUBLISHED / PUBLISHED_RESULTS, published=False)
     with ProcessPoolExecutor(
-        os.cpu_count(), multiprocessing.get_context("spawn"), torch.set_num_threads, (THREADS,)
+        os.cpu_count(), multiprocessing.get_context("spawn"), worker_setup, (THREADS,)
     ) as executor:
         sweep(published_runs(), store, executor)
     publish_checkpoint(Run())  # chapter 1 shows it

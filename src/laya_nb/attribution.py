@@ -35,6 +35,7 @@ def entropy(attention: np.ndarray) -> np.ndarray:
 
 def auroc(values: np.ndarray, positive: np.ndarray) -> float:
     """The probability that a random positive example has the higher value; ties count half."""
+    values = values.astype(np.float64)  # float16, as results keep it, overflows in the count of pairs
     ranked = stats.mannwhitneyu(values[positive], values[~positive])
     return float(ranked.statistic / (positive.sum() * (~positive).sum()))
 

@@ -7,8 +7,11 @@ what is not.
 import hashlib
 import itertools
 import json
+import multiprocessing
+import os
 import platform
 import subprocess
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
@@ -272,6 +275,23 @@ def _outcome(result: Callable[[], Result]) -> Result | Exception:
         return result()
     except Exception as error:  # any failure of one run is reported at the end, and the others go on
         return error
+
+
+def worker_setup(threads: int) -> None:
+    """What a worker process does first: ProcessPoolExecutor(n, context, worker_setup, (1,)).
+
+    It takes its share of threads, and ends when the process that started it does: a worker whose sweep was killed
+    would train on with nobody to save the result.
+    """
+    torch.set_num_threads(threads)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def train_result(run: Run) -> Result:

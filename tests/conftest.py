@@ -1,0 +1,44 @@
+"""What several test files share: the rendered book, built once a run."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Book:
+    """The rendered book: `html` is its root folder, `log` what the build said, `returncode` how it ended."""
+
+    html: Path
+    log: str
+    returncode: int
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    base = tmp_path_factory.getbasetemp()
+    # Under xdist each worker has a folder of its own below the run's; the first to come builds, the others wait for it.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out, log, ended = shared / "book", shared / "book.log", shared / "book.returncode"
+    with FileLock(shared / "book.lock"):
+        if not ended.exists():
+            command: list[str | Path] = [
+                Path(sys.executable).with_name("jupyter-book"),
+                "build",
+                ROOT,
+                "--path-output",
+                out,
+            ]
+            # -W: warnings are errors; -n: so are links to nothing; --keep-going: report them all.
+            command += ["-W", "-n", "--keep-going"]
+            with log.open("w") as stream:
+                done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT)
+            ended.write_text(str(done.returncode))
+    return Book(out / "_build" / "html", log.read_text(), int(ended.read_text()))

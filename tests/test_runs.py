@@ -1,0 +1,343 @@
+"""Runs and sweeps: keys that last, and no finished training lost or done twice."""
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from laya_nb import data
+from laya_nb.data import DataError
+from laya_nb.runs import HEAD_DEFAULTS, Run, SweepError, grid, sweep, train, train_result, worker_setup
+from laya_nb.store import Result, ResultStore, StoreError
+from laya_nb.training import Protocol
+
+TINY = Run(
+    dataset="fashion_mnist_sample",
+    hidden_dims=(16, 8),
+    d_star=4,
+    protocol=Protocol(batch_size=500, max_epochs=1, learning_rate=3e-3),
+)
+DIVERGES = replace(TINY, protocol=replace(TINY.protocol, learning_rate=1e30))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """What is this small gains nothing from a second thread, and loses much where others use the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class CountingStore(ResultStore):
+    """A store that notes, in order, what was trained for it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, published=False)
+        self.saved: list[str] = []
+
+    def save(self, result: Result) -> Path:
+        self.saved.append(result.name)
+        return super().save(result)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CountingStore:
+    return CountingStore(tmp_path / "results")
+
+
+def numbers(result: Result) -> str:
+    """A result without what may differ from one carrying-out to the next."""
+    return replace(result, provenance={}).to_json()
+
+
+# --- descriptions and keys
+
+
+def test_keys_of_published_runs_never_change() -> None:
+    """A changed key orphans every committed result: if this fails, the change is wrong, not the test."""
+    assert Run().key == "dfc1f210ab0f341c"
+    assert {head: Run(head=head).key for head in HEAD_DEFAULTS} == {  # type: ignore[arg-type]
+        "last_layer": "57d22322e1c9030c",
+        "last_layer_mlp": "cfd80ca361e5b8bf",
+        "concat": "0d7e0d529ab066df",
+        "scalar_mix": "e5a411a93e340ae9",
+        "laya": "dfc1f210ab0f341c",
+    }
+    assert Run(seed=3).name.startswith("fashion_mnist/laya-seed3-")
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"temperature": 1.5},
+        {"d_star": 96, "psi": "identity", "scorer_width": 192},
+        {"hidden_dims": [512, 256, 128]},
+        {"protocol": Protocol(learning_rate=0.0003)},
+    ],
+)
+def test_a_default_spelt_out_is_the_same_run(same: dict[str, Any]) -> None:
+    assert Run(**same) == Run()
+    assert Run(**same).key == Run().key
+
+
+def test_a_number_has_one_key_however_it_is_spelt() -> None:
+    assert Run(temperature=2).key == Run(temperature=2.0).key
+    one, same = (Run(protocol=Protocol(learning_rate=rate)) for rate in (1, 1.0))
+    assert one.key == same.key
+
+
+def test_whatever_decides_the_result_decides_the_key() -> None:
+    changes: list[dict[str, Any]] = [
+        {"seed": 1}, {"head": "concat"}, {"dataset": "fashion_mnist_sample"}, {"hidden_dims": (512, 256)},
+        {"d_star": 95}, {"temperature": 1.0}, {"psi": "mlp"}, {"scorer_width": 96},
+        *({"protocol": Protocol(**change)} for change in (
+            {"learning_rate": 1e-3}, {"batch_size": 64}, {"max_epochs": 49}, {"patience": 4}, {"validation": 0.2},
+        )),
+    ]  # fmt: skip
+    runs = [Run(), *(Run(**change) for change in changes)]
+    assert len({run.key for run in runs}) == len({run.name for run in runs}) == len(runs)
+
+
+some_runs = st.builds(
+    lambda head, **common: Run(head=head, **common),
+    head=st.sampled_from(list(HEAD_DEFAULTS)),
+    seed=st.integers(0, 10**9),
+    hidden_dims=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
+    protocol=st.builds(Protocol, learning_rate=st.floats(1e-8, 10), validation=st.floats(0.01, 0.99)),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(run=some_runs)
+def test_a_description_survives_json(run: Run) -> None:
+    described = json.loads(json.dumps(run.describe()))
+    assert described == run.describe()  # else the store would take it for another run
+    again = Run.from_description(described)
+    assert again == run
+    assert again.key == run.key
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        (
+            {"head": "layer"},
+            "unknown head 'layer'; known: last_layer, last_layer_mlp, concat, scalar_mix, laya",
+        ),
+        ({"head": "last_layer", "d_star": 96}, "head 'last_layer' has no d_star; it takes: nothing"),
+        ({"head": "concat", "temperature": 1.0}, "head 'concat' has no temperature; it takes: d_star"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        ({"seed": 0.5}, "seed must be an integer of at least 0, got 0.5"),
+        ({"dataset": "mnist"}, "unknown data set 'mnist'; known: 'fashion_mnist', 'fashion_mnist_sample'"),
+        ({"hidden_dims": ()}, r"at least one hidden width must be .* 1 or more, got 1 and \(\)"),
+        ({"hidden_dims": (8, 0)}, r"must be .* 1 or more, got 1 and \(8, 0\)"),
+        ({"hidden_dims": (8.0,)}, r"must be .* 1 or more, got 1 and \(8.0,\)"),
+        ({"hidden_dims": 512}, r"hidden_dims must be a list of widths, got 512"),
+        ({"d_star": 0}, "d_star must be an integer of at least 1, got 0"),
+        ({"temperature": 0}, "temperature must be a finite number above 0, got 0"),
+        ({"temperature": "1.5"}, "temperature must be a finite number above 0, got '1.5'"),
+        ({"temperature": float("nan")}, "temperature must be a finite number above 0, got nan"),
+        ({"temperature": True}, "temperature must be a finite number above 0, got True"),
+        ({"psi": "relu"}, "psi must be 'identity' or 'mlp', got 'relu'"),
+        ({"scorer_width": True}, "scorer_width must be an integer of at least 1, got True"),
+        ({"protocol": {"patience": 3}}, r"protocol must be a Protocol, got \{'patience': 3\}"),
+    ],
+)
+def test_a_run_names_what_it_refuses(settings_: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Run(**settings_)
+
+
+def test_an_unknown_setting_is_named() -> None:
+    with pytest.raises(ValueError, match=r"unknown settings \['depth'\]; known: \['d_star', .*'temperature'\]"):
+        Run.from_description(Run().describe() | {"depth": 3})
+    with pytest.raises(TypeError, match="colour"):
+        grid(colour=["red"])
+
+
+def test_grid_is_every_combination_in_order() -> None:
+    runs = grid(seed=range(2), head=["laya", "concat"])
+    assert runs == [Run(seed, head) for seed in (0, 1) for head in ("laya", "concat")]
+    assert grid() == [Run()]
+    assert grid(seed=[]) == []
+
+
+# --- one run
+
+
+def test_a_run_gives_whole_and_consistent_figures() -> None:
+    model, result = train(TINY)
+    label, prediction = result.arrays["label"], result.arrays["prediction"]
+    assert label.tolist() == data.load(TINY.dataset).test.y.tolist()
+    assert result.metrics["accuracy"] == pytest.approx((label == prediction).mean()) == result.correct.mean()
+    assert result.metrics["parameters"] == sum(p.numel() for p in model.parameters())
+    assert result.attention.shape == (1000, 2)
+    assert (result.metrics["epochs"], result.metrics["best_epoch"]) == (1, 1)
+    assert result.metrics["validation_accuracy"] == result.history["validation_accuracy"][0]
+    assert (result.name, result.run) == (TINY.name, TINY.describe())
+    assert set(result.provenance) == {"commit", "torch", "python", "device", "threads", "precision", "seconds"}
+
+
+def test_another_data_set_never_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for the full set where only the sample is, a run stops: its result would bear the wrong name."""
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr("socket.getaddrinfo", unreachable)
+    monkeypatch.setattr("socket.socket.connect", unreachable)
+    monkeypatch.setenv("LAYA_NB_CACHE", str(tmp_path))
+    monkeypatch.delenv("LAYA_NB_DATA", raising=False)
+    data.load.cache_clear()
+    with (
+        pytest.warns(UserWarning, match="embedded sample"),
+        pytest.raises(DataError, match="this run is about 'fashion_mnist', and only 'fashion_mnist_sample' is here"),
+    ):
+        train(Run())
+    data.load.cache_clear()
+
+
+# --- sweeps
+
+
+def test_a_sweep_trains_what_lacks_and_nothing_else(store: CountingStore) -> None:
+    first, second, third = (replace(TINY, seed=seed) for seed in range(3))
+    marked = replace(train_result(first), provenance={"mark": "was there before"})
+    ResultStore(store.folder, published=False).save(marked)
+
+    results = sweep([third, first, second, third, first], store)
+
+    assert store.saved == [third.name, second.name]
+    assert [result.name for result in results] == [run.name for run in (third, first, second, third, first)]
+    assert results[1].provenance == marked.provenance
+    assert [result.name for result in sweep([second, third], store)] == [second.name, third.name]
+    assert len(store.saved) == 2
+    assert sweep([], store) == []
+
+
+def test_a_damaged_result_is_trained_again(store: CountingStore) -> None:
+    before = sweep([TINY], store)[0]
+    path = store.folder / f"{TINY.name}.json"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="is damaged .* the run will be redone"):
+        after = sweep([TINY], store)[0]
+    assert numbers(after) == numbers(before)
+    assert store.saved == [TINY.name] * 2
+
+
+def test_one_failing_run_takes_no_other_with_it(store: CountingStore) -> None:
+    good = [TINY, replace(TINY, seed=1)]
+    failing = [DIVERGES, replace(DIVERGES, seed=1)]
+    with pytest.raises(SweepError, match="2 of 4 runs failed; the other 2 are saved") as caught:
+        sweep([failing[0], good[0], failing[1], good[1]], store)
+    assert store.saved == [run.name for run in good]
+    message = str(caught.value)
+    assert all(str(run) in message for run in failing)
+    assert not any(str(run) in message for run in good)
+    assert "Traceback" in message
+    assert "NonFiniteLoss: the loss is nan at step 2 of epoch 1" in message
+    assert message.count("Traceback") == 1  # one cause, told once
+
+
+def test_a_result_that_cannot_be_saved_stops_the_sweep(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no use in training what cannot be kept; what was trained is in the exception."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match="No space left") as caught:
+            sweep([TINY, replace(TINY, seed=1)], store)
+    assert store.saved == [TINY.name]  # the second was not begun
+    assert numbers(caught.value.result) == numbers(train_result(TINY))
+
+
+def test_processes_give_the_same_bits_as_one_after_the_other(tmp_path: Path) -> None:
+    runs = [TINY, DIVERGES, Run(0, "last_layer", TINY.dataset, TINY.hidden_dims, protocol=TINY.protocol)]
+    stores = CountingStore(tmp_path / "serial"), CountingStore(tmp_path / "parallel")
+    with pytest.raises(SweepError):
+        sweep(runs, stores[0])
+    context = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(2, context, worker_setup, (1,)) as executor,
+        pytest.raises(SweepError, match=r"(?s)1 of 3 runs failed; the other 2 are saved.*NonFiniteLoss"),
+    ):
+        sweep(runs, stores[1], executor)
+    assert len(stores[0].saved) == 2
+    serial, parallel = (sweep([runs[0], runs[2]], store) for store in stores)
+    assert [numbers(result) for result in serial] == [numbers(result) for result in parallel]
+    np.testing.assert_array_equal(serial[0].arrays["attention"], parallel[0].arrays["attention"])
+
+
+ENDLESS = replace(TINY, seed=2, protocol=replace(TINY.protocol, max_epochs=10**9, patience=10**9))
+KILLED = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from test_runs import ENDLESS, TINY
+from laya_nb.runs import sweep, worker_setup
+from laya_nb.store import ResultStore
+
+if __name__ == "__main__":
+    runs, store = [TINY, replace(TINY, seed=1), ENDLESS], ResultStore(Path(sys.argv[1]), published=False)
+    sweep(runs, store, ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), worker_setup, (1,)))
+"""
+
+
+def test_a_killed_sweep_loses_the_run_in_flight_alone(store: CountingStore, tmp_path: Path) -> None:
+    """Killed without warning in its third run: two are kept, nothing half is there, and no worker trains on."""
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    process = subprocess.Popen([sys.executable, str(script), str(store.folder)], env=environment)
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(store.folder.rglob("*.json"))) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)  # well into the endless run
+        assert process.poll() is None
+    finally:
+        workers = children(process.pid)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    finished = [TINY, replace(TINY, seed=1)]
+    assert {path.name for path in store.folder.rglob("*.*")} == {f"{run.name.split('/')[1]}.json" for run in finished}
+    third = replace(TINY, seed=3)
+    results = sweep([*finished, third], store)
+    assert store.saved == [third.name]
+    assert [numbers(result) for result in results[:2]] == [numbers(train_result(run)) for run in finished]
+
+    assert workers or not PROC.is_dir()
+    deadline = time.monotonic() + 20
+    while any((PROC / str(worker)).exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+PROC = Path("/proc")  # Linux alone; elsewhere the test does without the workers
+
+
+def children(pid: int) -> list[int]:
+    file = PROC / str(pid) / "task" / str(pid) / "children"
+    return [int(child) for child in file.read_text().split()] if file.is_file() else []

@@ -1,0 +1,237 @@
+"""How fast the book trains on this machine, and where the time goes.
+
+usage: python tools/bench.py [--threads 2] [--repeats 7] [--json FILE]
+
+Everything that is compared is measured in turns, so that a machine's moods fall on all alike; a ratio is taken turn by
+turn. Shown are the median and the range over the turns. To add a benchmark: one function that returns rows, and its
+name in BENCHMARKS.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from laya_nb import data
+from laya_nb.conventions import ADAM_EPS
+from laya_nb.data import Examples
+from laya_nb.models import DepthClassifier
+from laya_nb.runs import HeadName, Run, build_model
+from laya_nb.training import Protocol, _train_epoch
+
+HEADS: tuple[HeadName, ...] = ("laya", "last_layer")
+EPOCH = 54_000  # the training part of the full set, after 10 % are set aside for validation
+BATCH = Protocol().batch_size
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity, measured several times."""
+
+    name: str
+    unit: str
+    values: list[float]
+
+    def __str__(self) -> str:
+        middle, low, high = statistics.median(self.values), min(self.values), max(self.values)
+        return f"{self.name:<58} {middle:>8.3f}   {low:>7.3f} – {high:<7.3f} {self.unit}"
+
+
+def interleave(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call, `repeats` times in turns, after one call of each to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(repeats + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Turn by turn."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+class Trainer:
+    """One model and the steps of `fit`, some at a time, on random batches."""
+
+    def __init__(self, head: HeadName, train: Examples) -> None:
+        self.train = train
+        self.model: DepthClassifier = build_model(Run(head=head), train.x[0].numel(), 10)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=3e-4, eps=ADAM_EPS, fused=True)
+
+    def steps(self, count: int) -> None:
+        order = torch.randperm(len(self.train.y))[: count * BATCH]
+        _train_epoch(self.model, self.optimizer, self.train, order.split(BATCH), epoch=1)
+
+    def steps_on(self, images: "TransformedImages", count: int) -> None:
+        """The same steps, as training loops usually write them."""
+        self.model.train()
+        part = Subset(images, torch.randperm(len(images))[: count * BATCH].tolist())
+        for x, y in DataLoader(part, batch_size=BATCH, shuffle=True):
+            loss = F.cross_entropy(self.model(x).logits, y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor, times: int) -> None:
+        for _ in range(times):
+            self.model(x)
+
+    def forward_backward(self, x: Tensor, y: Tensor, times: int) -> None:
+        self.model.train()
+        for _ in range(times):
+            self.model.zero_grad()
+            F.cross_entropy(self.model(x).logits, y).backward()
+
+
+class TransformedImages(Dataset):
+    """What torchvision's data sets do: a PIL image for every index, then the transforms."""
+
+    def __init__(self, examples: Examples) -> None:
+        from torchvision import transforms
+
+        self.images = (examples.x[:, 0] * 255).round().to(torch.uint8)
+        self.labels = examples.y
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Lambda(torch.flatten)])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.images[index].numpy())), int(self.labels[index])
+
+
+def epochs(train: Examples, repeats: int) -> list[Row]:
+    """Seconds an epoch, from a part of one: tensors in memory against transforms and a DataLoader, same steps else."""
+    steps = 100
+    scale = EPOCH / (steps * BATCH)
+    images = TransformedImages(train)
+    functions: dict[str, Callable[[], object]] = {}
+    for head in HEADS:
+        functions[f"{head}, fit"] = partial(Trainer(head, train).steps, steps)
+        functions[f"{head}, transforms + DataLoader"] = partial(Trainer(head, train).steps_on, images, steps)
+    seconds = interleave(functions, repeats)
+    rows = [Row(f"epoch: {name}", "s", [value * scale for value in values]) for name, values in seconds.items()]
+    for head in HEADS:
+        gain = ratios(seconds[f"{head}, transforms + DataLoader"], seconds[f"{head}, fit"])
+        rows.append(Row(f"epoch: {head}, fit is faster by", "x", gain))
+    return rows
+
+
+def overhead(train: Examples, repeats: int) -> list[Row]:
+    """Backbone and head at one batch: LAYA's time over LastLayer's."""
+    calls, turns = 25, 4 * repeats
+    x, y = train.x[:BATCH], train.y[:BATCH]
+    trainers = {head: Trainer(head, train) for head in HEADS}
+    parts: dict[str, Callable[[Trainer], object]] = {
+        "forward": lambda trainer: trainer.forward(x, calls),
+        "forward + backward": lambda trainer: trainer.forward_backward(x, y, calls),
+        "whole step": lambda trainer: trainer.steps(calls),
+    }
+    rows = []
+    for part, call in parts.items():
+        seconds = interleave({head: partial(call, trainers[head]) for head in HEADS}, turns)
+        rows += [Row(f"{part}: {head}", "ms", [1000 * value / calls for value in seconds[head]]) for head in HEADS]
+        rows.append(Row(f"{part}: LAYA over LastLayer", "x", ratios(seconds["laya"], seconds["last_layer"])))
+    macs = {head: multiply_adds(trainer.model) for head, trainer in trainers.items()}
+    rows.append(Row("multiply-adds: LAYA over LastLayer", "x", [macs["laya"] / macs["last_layer"]]))
+    return rows
+
+
+def share_of_peak(train: Examples, repeats: int) -> list[Row]:
+    """Operations of a whole step's matrix products, by its seconds, over those of one large matrix product."""
+    steps, size = 25, 2048
+    a, b, out = torch.randn(size, size), torch.randn(size, size), torch.empty(size, size)
+    trainers = {head: Trainer(head, train) for head in HEADS}
+    functions: dict[str, Callable[[], object]] = {
+        head: partial(trainer.steps, steps) for head, trainer in trainers.items()
+    }
+    seconds = interleave(functions | {"peak": lambda: torch.mm(a, b, out=out)}, 2 * repeats)
+    peak = [2 * size**3 / value for value in seconds["peak"]]
+    rows = [Row(f"peak: sgemm {size} x {size} x {size}", "GFLOP/s", [value / 1e9 for value in peak])]
+    for head, trainer in trainers.items():
+        speed = [2 * multiply_adds(trainer.model) * steps / value for value in seconds[head]]
+        rows.append(Row(f"peak: {head}, whole step", "%", [100 * share for share in ratios(speed, peak)]))
+    return rows
+
+
+def multiply_adds(model: nn.Module) -> int:
+    """Of one training step's matrix products: batch x sum over linear layers of inputs x outputs x 3.
+
+    Three products a layer: forward, gradient of the weights, gradient of the inputs; the first layer has no use for
+    the last of these, and counts twice. All else (norms, GELU, softmax, Adam) counts as nothing done.
+    """
+    sizes = [layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear)]
+    return BATCH * (3 * sum(sizes) - sizes[0])
+
+
+BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (epochs, overhead, share_of_peak)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast the book trains on this machine.")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--repeats", type=int, default=7, help="turns (default: 7, under three minutes in all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every single value there")
+    parser.add_argument("--only", choices=[function.__name__ for function in BENCHMARKS], help="one of the benchmarks")
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the line below says which data there were
+        dataset = data.load("fashion_mnist")
+    train = Examples(dataset.train.x[:EPOCH], dataset.train.y[:EPOCH])
+    described = f"{len(train.y):,} images of {dataset.name}" + (
+        "" if len(train.y) == EPOCH else f", scaled to an epoch of {EPOCH:,}"
+    )
+    machine = {
+        "cpu": cpu(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "data": described,
+        "batch": BATCH,
+    }
+    print(" · ".join(f"{name}: {value}" for name, value in machine.items()))
+    print(f"\n{'':<58} {'median':>8}   {'min':>7} – max")
+    rows = []
+    for benchmark in BENCHMARKS:
+        if arguments.only in (None, benchmark.__name__):
+            found = benchmark(train, arguments.repeats)
+            rows += found
+            print(*found, sep="\n", end="\n\n", flush=True)
+    if arguments.json:
+        medians = [asdict(row) | {"median": statistics.median(row.values)} for row in rows]
+        arguments.json.write_text(json.dumps({"machine": machine, "rows": medians}, indent=1) + "\n")
+
+
+def cpu() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
