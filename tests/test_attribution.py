@@ -18,7 +18,7 @@ def attention(n: int, layers: int = 3) -> np.ndarray:
 def test_class_profiles_are_class_means() -> None:
     weights = np.array([[1, 0], [0.5, 0.5], [0, 1]])
     profiles = attribution.class_profiles(weights, np.array([0, 0, 2]), 3)
-    np.testing.assert_allclose(profiles, [[0.75, 0.25], [np.nan, np.nan], [0, 1]])
+    np.testing.assert_allclose(profiles, np.array([[0.75, 0.25], [np.nan, np.nan], [0, 1]]))
     masked = attribution.class_profiles(weights, np.array([0, 0, 2]), 3, np.array([True, False, False]))
     np.testing.assert_allclose(masked[0], [1, 0])
 
