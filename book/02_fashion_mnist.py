@@ -42,8 +42,8 @@ if util.find_spec("laya_nb") is None:
 
 # %% tags=["parameters"]
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
-heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # the first is the reference
-seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each seed
+heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
+seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each
 max_epochs: int = 50  # the longest training, in passes over the data
 margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
 
@@ -64,7 +64,7 @@ from laya_nb.statistics import welch_t
 
 published = paper.ACCURACY["fashion_mnist"]
 t, p = welch_t(*published["laya"], *published["last_layer"], n=paper.SEEDS)
-print(f"LAYA {published['laya'][0]} %, LastLayer {published['last_layer'][0]} %: Welch's t = {t:.2f}, p = {p:.2f}")
+print(f"LAYA against LastLayer: Welch's t = {t:.2f}, p = {p:.2f}")
 
 # %% [markdown]
 # A difference this small, or larger, would appear in most repetitions even if both heads were equally good.
@@ -97,47 +97,26 @@ from laya_nb.runs import grid, sweep
 from laya_nb.store import ResultStore
 from laya_nb.training import Protocol
 
-runs = grid(dataset=[dataset], head=heads, seed=seeds, protocol=[Protocol(max_epochs=max_epochs)])
+protocol = Protocol(max_epochs=max_epochs)
+runs = grid(dataset=[dataset], head=heads, seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 
 # %% [markdown]
 # The published runs are read from the store; a run that is not there is trained now. Accuracy on the test set:
 
 # %%
-import pandas as pd
+from laya_nb import findings
 
-from laya_nb.figures import HEAD_LABELS
-from laya_nb.findings import percent_table
-from laya_nb.statistics import estimate
-
-table = percent_table(results)
-by_head = {head: table[table["head"] == head] for head in heads}
-
-# %%
-def row(head):
-    runs, accuracy = by_head[head], estimate(by_head[head]["accuracy"])
-    f1 = estimate(runs["macro_f1"])
-    reported = published.get(head)
-    return {
-        "accuracy, %": f"{accuracy.mean:.2f} ± {accuracy.std:.2f}",
-        "95 % interval": f"[{accuracy.low:.2f}, {accuracy.high:.2f}]",
-        "macro-F1, %": f"{f1.mean:.2f} ± {f1.std:.2f}",
-        "paper, accuracy": f"{reported[0]:.2f} ± {reported[1]:.2f}" if reported else "–",
-        "head parameters": f"{runs['head_parameters'].iloc[0]:,}",
-        "epochs": f"{runs['epochs'].mean():.0f}",
-        "seconds": f"{runs['seconds'].mean():.0f}",
-    }
-
-
-pd.DataFrame({HEAD_LABELS[head]: row(head) for head in heads}).T
+table = findings.percent_table(results)
+findings.benchmark_table(table, published)
 
 # %% [markdown]
-# ± is the standard deviation over seeds; the interval is for the mean. Seconds are for one training on one CPU core,
-# on a shared machine: compare rows, not machines.
+# ± is the standard deviation over seeds; the interval is for the mean. Parameters are the head's alone. Seconds are for
+# one training on one core of a busy machine, an order of magnitude: `make bench` compares speeds.
 #
 # ## Differences, seed by seed
 #
-# For each head and seed, the accuracy minus that of LastLayer with the same seed. Two tests answer two questions:
+# For each head and seed, the accuracy minus that of the first head, LastLayer, with the same seed. Two tests answer two questions:
 #
 # - *Is there a difference?* A paired t test; $p$ is corrected for the comparisons made together {cite}`holm`.
 # - *Is it too small to matter?* Two one-sided tests {cite}`tost` against ±`margin`. A small $p$ says: the difference,
@@ -147,18 +126,7 @@ pd.DataFrame({HEAD_LABELS[head]: row(head) for head in heads}).T
 from laya_nb.statistics import compare_all
 
 comparisons = compare_all(table, "accuracy", heads[0], margin)
-pd.DataFrame(
-    {
-        f"{HEAD_LABELS[head]} − {HEAD_LABELS[heads[0]]}": {
-            "points": f"{c.difference.mean:+.2f}",
-            "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
-            "p, a difference (Holm)": f"{c.p_holm:.3f}",
-            f"p, within ±{margin:g}": f"{c.p_equivalence:.4f}",
-            "verdict": c.verdict(),
-        }
-        for head, c in comparisons.items()
-    }
-).T
+findings.comparison_table(comparisons)
 
 # %% mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-benchmark"}}
 from laya_nb import figures
@@ -181,9 +149,10 @@ figures.accuracy_and_differences(table, comparisons, published)
 # %%
 from laya_nb.statistics import compare
 
-if {"laya", "last_layer_mlp"} <= set(heads):
-    c = compare(by_head["laya"]["accuracy"], by_head["last_layer_mlp"]["accuracy"], margin)
-    print(f"LAYA - control: {c.difference:+.2f} points, p of a difference {c.p_difference:.3f}, verdict: {c.verdict()}")
+by_head = dict(list(table.groupby("head")["accuracy"]))
+if {"laya", "last_layer_mlp"} <= set(by_head):
+    c = compare(by_head["laya"], by_head["last_layer_mlp"], margin)
+    print(f"LAYA - control: {c.difference:+.2f} points, p = {c.p_difference:.3f}, {c.verdict()}")
 
 # %% [markdown]
 # Parameters do not explain a gain, since there is none to explain. The control would have been needed had LAYA won.
@@ -193,13 +162,10 @@ if {"laya", "last_layer_mlp"} <= set(heads):
 # The paper also reads a lower variance into its table. With ten seeds, the spread of each head:
 
 # %%
-for head in heads:
-    print(f"{HEAD_LABELS[head]:16} standard deviation over seeds: {by_head[head]['accuracy'].std():.2f} points")
-
-# %%
 from scipy import stats
 
-spread = stats.levene(*(by_head[head]["accuracy"] for head in heads), center="median")
+print(table.groupby("head", sort=False)["accuracy"].std().round(2).to_string())
+spread = stats.levene(*by_head.values(), center="median")
 print(f"Brown-Forsythe test that all heads have one variance: p = {spread.pvalue:.2f}")
 
 # %% [markdown]
@@ -212,8 +178,8 @@ print(f"Brown-Forsythe test that all heads have one variance: p = {spread.pvalue
 #   the control.
 # - The paper's own table is compatible with that: Welch's $t$ is 0.14.
 # - No head is shown to be steadier than another.
-# - LAYA pays for its weights with a head of 143 thousand parameters in place of 1,290, and more epochs and seconds per
-#   training.
+# - LAYA pays for its weights with a head of 143 thousand parameters in place of 1,290, and with more
+#   epochs until it stops.
 #
 # A null result on one easy data set is no verdict on the idea. Weights over layers may earn their keep as an
 # explanation: [the next chapter](03_depth_profiles.ipynb) looks at them.

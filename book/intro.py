@@ -75,7 +75,8 @@ from laya_nb.runs import HEAD_DEFAULTS, grid, sweep
 from laya_nb.store import ResultStore
 from laya_nb.training import Protocol
 
-runs = grid(dataset=[dataset], head=list(HEAD_DEFAULTS), seed=seeds, protocol=[Protocol(max_epochs=max_epochs)])
+protocol = Protocol(max_epochs=max_epochs)
+runs = grid(dataset=[dataset], head=list(HEAD_DEFAULTS), seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 
 # %% tags=["hide-input"]

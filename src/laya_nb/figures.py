@@ -18,15 +18,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import PercentFormatter
 
 from laya_nb.attribution import EntropyEffect
+from laya_nb.runs import HEAD_LABELS
 from laya_nb.statistics import Comparison, Estimate, estimate
 
-HEAD_LABELS = {
-    "last_layer": "LastLayer",
-    "last_layer_mlp": "LastLayer + MLP",
-    "concat": "Concat",
-    "scalar_mix": "ScalarMix",
-    "laya": "LAYA",
-}
 _PALETTE = sns.color_palette("colorblind").as_hex()
 HEAD_COLORS = dict(zip(HEAD_LABELS, [_PALETTE[7], _PALETTE[5], _PALETTE[2], _PALETTE[1], _PALETTE[0]], strict=True))
 LAYER_COLORS = [_PALETTE[9], _PALETTE[4], _PALETTE[0]]
@@ -148,7 +142,7 @@ def accuracy_and_differences(
     heads = [head for head in HEAD_LABELS if head in set(table["head"])]
     for y, head in enumerate(heads):
         values = table.loc[table["head"] == head, "accuracy"].to_numpy()
-        left.plot(values, np.full(len(values), y - 0.12), "o", ms=3, color=HEAD_COLORS[head], alpha=0.5, mew=0)
+        left.plot(values, np.full(len(values), y - 0.12), "o", ms=4, color=HEAD_COLORS[head], alpha=0.5, mew=0)
         _interval(left, y + 0.08, estimate(values), HEAD_COLORS[head])
         if head in paper:
             mean, std = paper[head]
@@ -164,9 +158,8 @@ def accuracy_and_differences(
     left.set_ylim(len(heads) - 0.5, -0.5)
     margin = next(iter(comparisons.values())).margin
     right.axvspan(-margin, margin, color="#eeeeee", zorder=0)
-    right.text(0, -0.36, f"too small to matter: ±{margin:g}", ha="center", fontsize=7, color="#555555")
     right.axvline(0, color=FAINT, lw=0.8)
-    right.set(xlabel="points of accuracy above LastLayer")
+    right.set(xlabel=f"points of accuracy above LastLayer\n(grey: ±{margin:g}, too small to matter)")
     right.set_title("Difference, same seeds")
     right.tick_params(left=False)
     return fig
@@ -219,7 +212,7 @@ def attention_on_images(
 @_styled
 def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
     """Mean attention of each layer: a dot a training (S, L), the mean over trainings, the paper's last layer."""
-    fig = _figure(5.2, 2.8)
+    fig = _figure(5.2, 2.5)
     ax = fig.subplots()
     layers = np.arange(profiles.shape[1])
     ax.bar(layers, profiles.mean(axis=0), color=LAYER_COLORS, width=0.6, alpha=0.45)

@@ -1,12 +1,13 @@
 """What the book finds, one line a question, computed from finished runs. The introduction and README show these."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from laya_nb import attribution, paper
+from laya_nb.runs import HEAD_LABELS
 from laya_nb.statistics import Comparison, compare, compare_all, estimate
 from laya_nb.store import Result, frame
 
@@ -27,6 +28,44 @@ def percent_table(results: Sequence[Result]) -> pd.DataFrame:
     """One row a run, with accuracy and macro-F1 in percent."""
     table = frame(results)
     return table.assign(accuracy=100 * table["accuracy"], macro_f1=100 * table["macro_f1"])
+
+
+def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
+    """One row a head, ready to show: mean ± std, 95 % t interval, the paper's accuracy, what the head costs.
+
+    Args:
+        table: as `percent_table` gives it.
+        published: per head, the paper's mean and standard deviation in percent.
+    """
+    rows = {}
+    for head, runs in table.groupby("head", sort=False):
+        accuracy, f1 = estimate(runs["accuracy"].to_numpy()), estimate(runs["macro_f1"].to_numpy())
+        reported = published.get(str(head))
+        rows[HEAD_LABELS[str(head)]] = {
+            "accuracy, %": f"{accuracy.mean:.2f} ± {accuracy.std:.2f}",
+            "95 % interval": f"[{accuracy.low:.2f}, {accuracy.high:.2f}]",
+            "macro-F1, %": f"{f1.mean:.2f} ± {f1.std:.2f}",
+            "paper, %": f"{reported[0]:.2f} ± {reported[1]:.2f}" if reported else "–",
+            "parameters": f"{runs['head_parameters'].iloc[0]:,}",
+            "epochs": f"{runs['epochs'].mean():.0f}",
+            "seconds": f"{runs['seconds'].mean():.0f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def comparison_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
+    """One row a head, ready to show: its difference from the reference, and what the two tests say."""
+    rows = {
+        HEAD_LABELS[head]: {
+            "difference, points": f"{c.difference.mean:+.2f}",
+            "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
+            "p of a difference (Holm)": f"{c.p_holm:.3f}",
+            f"p within ±{c.margin:g}": f"{c.p_equivalence:.4f}",
+            "verdict": c.verdict(),
+        }
+        for head, c in comparisons.items()
+    }
+    return pd.DataFrame(rows).T
 
 
 def laya_attention(results: Sequence[Result]) -> np.ndarray:

@@ -45,6 +45,16 @@ HEAD_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+HEAD_LABELS = {
+    "last_layer": "LastLayer",
+    "last_layer_mlp": "LastLayer + MLP",
+    "concat": "Concat",
+    "scalar_mix": "ScalarMix",
+    "laya": "LAYA",
+}
+"""What tables and figures call the heads, in their order."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One training: data, backbone, head, protocol, seed. The defaults are the paper's Fashion-MNIST settings.
