@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+# Two workers run at once, and so do the kernels they start: one thread each, or they wait for one another's threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 
 

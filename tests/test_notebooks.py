@@ -91,7 +91,7 @@ def test_one_notebook_alone_as_colab_would_run_it(tmp_path: Path) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
-        "LAYA_NB_SOURCE": f"git+file://{repository}",
+        "LAYA_NB_SOURCE": f"git+file://localhost{repository}",
         "TQDM_DISABLE": "1",
     } | {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
 

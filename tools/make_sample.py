@@ -3,6 +3,8 @@
 usage: python tools/make_sample.py   (needs the full set: LAYA_NB_DATA, or a network)
 """
 
+import hashlib
+
 import numpy as np
 import torch
 
@@ -24,7 +26,10 @@ def main() -> None:
         arrays[f"{part}_images"] = (x[index, 0] * 255).round().to(torch.uint8).numpy()
         arrays[f"{part}_labels"] = y[index].to(torch.uint8).numpy()
         arrays[f"{part}_index"] = index.to(torch.int32).numpy()
-    np.savez_compressed(paths.PUBLISHED / data.SAMPLE, **arrays)
+    path = paths.PUBLISHED / data.SAMPLE
+    np.savez_compressed(path, **arrays)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    print("as before" if found == data.SAMPLE_SHA256 else f"changed: set SAMPLE_SHA256 in data.py to {found}")
 
 
 if __name__ == "__main__":

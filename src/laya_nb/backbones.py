@@ -20,8 +20,10 @@ class MLP(nn.Module):
 
     def __init__(self, in_dim: int, hidden_dims: Sequence[int]) -> None:
         super().__init__()
-        if not hidden_dims or min(in_dim, *hidden_dims) < 1:
-            raise ValueError(f"in_dim and at least one hidden width must be 1 or more, got {in_dim} and {hidden_dims}")
+        if not hidden_dims or any(type(width) is not int or width < 1 for width in (in_dim, *hidden_dims)):
+            raise ValueError(
+                f"in_dim and at least one hidden width must be integers of 1 or more, got {in_dim!r} and {hidden_dims}"
+            )
         self.in_dim = in_dim
         self.out_dims = tuple(hidden_dims)
         self.blocks = nn.ModuleList(

@@ -3,11 +3,9 @@
 import hashlib
 import logging
 import os
-import shutil
 import socket
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +24,9 @@ log = logging.getLogger(__name__)
 FASHION_MNIST_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+NAMES = ("fashion_mnist", "fashion_mnist_sample")
 SAMPLE = "fashion_mnist_sample.npz"
+SAMPLE_SHA256 = "48e1dbe23d996ca1636df7b3f1ed19184f2edc31c2eeef894a37e1e89d52a01d"
 
 # SHA-256 of the four files as torchvision unpacks them.
 FASHION_MNIST_FILES = {
@@ -126,17 +126,18 @@ def load(name: str) -> Dataset:
         except OSError as error:
             warnings.warn(
                 f"The full Fashion-MNIST could not be had ({error}); using the embedded sample instead. "
-                "For the full set, connect to the network or point LAYA_NB_DATA at a folder that holds it.",
+                "For the full set, connect to the network or point LAYA_NB_DATA at a folder that holds FashionMNIST/raw"
+                + (f"; {folder} does not." if folder else "."),
                 stacklevel=2,
             )
             return _sample()
-    raise ValueError(f"unknown data set {name!r}; known: 'fashion_mnist', 'fashion_mnist_sample'")
+    raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, NAMES))}")
 
 
 def _full(root: Path, source: str) -> Dataset:
     """Read torchvision's layout under `root`, after comparing every file's checksum."""
     for file, expected in FASHION_MNIST_FILES.items():
-        _check_sha256(root / "FashionMNIST" / "raw" / file, expected)
+        _check_sha256(root / "FashionMNIST" / "raw" / file, expected, "delete it and load again")
     from torchvision.datasets import FashionMNIST  # slow to import, so only here
 
     train, test = (FashionMNIST(str(root), train=part, download=False) for part in (True, False))
@@ -152,15 +153,12 @@ def _full(root: Path, source: str) -> Dataset:
 
 def _sample() -> Dataset:
     path = paths.published(SAMPLE)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            parts = [
-                Examples(_pixels(torch.from_numpy(file[f"{part}_images"])), torch.from_numpy(file[f"{part}_labels"]))
-                for part in ("train", "test")
-            ]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read ({error}); restore it from the repository") from error
-    train, test = (Examples(x, y.long()) for x, y in parts)
+    _check_sha256(path, SAMPLE_SHA256, "restore it from the repository")
+    with np.load(path, allow_pickle=False) as file:
+        train, test = (
+            Examples(_pixels(torch.from_numpy(file[f"{part}_images"])), torch.from_numpy(file[f"{part}_labels"]).long())
+            for part in ("train", "test")
+        )
     return Dataset("fashion_mnist_sample", "embedded in the project", FASHION_MNIST_CLASSES, train, test)
 
 
@@ -168,22 +166,23 @@ def _pixels(images: Tensor) -> Tensor:
     return images.unsqueeze(1).float().div_(255)
 
 
-def _check_sha256(path: Path, expected: str) -> None:
+def _check_sha256(path: Path, expected: str, advice: str) -> None:
     if not path.is_file():
-        raise DataError(f"{path} is missing")
+        raise DataError(f"{path} is missing; restore it")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
         raise DataError(
             f"{path} is damaged: {path.stat().st_size} bytes with SHA-256 {found[:12]}…, expected {expected[:12]}…; "
-            "delete it and load again"
+            f"{advice}"
         )
 
 
 def _downloaded() -> Path:
-    """The cache's copy, downloaded if need be; it appears there whole or not at all."""
+    """The cache's copy; files that it lacks are downloaded, and each appears there whole or not at all."""
     root = paths.cache() / "data"
-    if not (root / "FashionMNIST").is_dir():
+    raw = root / "FashionMNIST" / "raw"
+    if not all((raw / file).is_file() for file in FASHION_MNIST_FILES):
         from torchvision.datasets import FashionMNIST
 
         root.mkdir(parents=True, exist_ok=True)
@@ -192,13 +191,9 @@ def _downloaded() -> Path:
                 FashionMNIST(unfinished, download=True)
             except RuntimeError as error:  # torchvision's word for 'no mirror answered'
                 raise OSError(str(error)) from error
-            for archive in Path(unfinished).rglob("*.gz"):
-                archive.unlink()
-            try:
-                shutil.move(Path(unfinished) / "FashionMNIST", root / "FashionMNIST")
-            except OSError:
-                if not (root / "FashionMNIST").is_dir():  # else another process was faster, with the same files
-                    raise
+            raw.mkdir(parents=True, exist_ok=True)
+            for file in FASHION_MNIST_FILES:
+                (Path(unfinished) / "FashionMNIST" / "raw" / file).replace(raw / file)
     return root
 
 

@@ -80,7 +80,7 @@ class LAYAHead(Head):
         _check_count("d_star", d_star)
         width = 2 * d_star if scorer_width is None else scorer_width
         _check_count("scorer_width", width)
-        if not (math.isfinite(temperature) and temperature > 0):
+        if not is_positive(temperature):
             raise ValueError(f"temperature must be a finite number above 0, got {temperature!r}")
         if psi not in ("identity", "mlp"):
             raise ValueError(f"psi must be 'identity' or 'mlp', got {psi!r}")
@@ -188,6 +188,11 @@ def _adapted(adapters: nn.ModuleList, hidden_states: Sequence[Tensor]) -> Tensor
 def _weighted_sum(attention: Tensor, z: Tensor) -> Tensor:
     """sum_i alpha_i z_i: (B, L) and (B, L, d*) to (B, d*)."""
     return (attention.unsqueeze(2) * z).sum(dim=1)
+
+
+def is_positive(value: object) -> bool:
+    """Whether `value` is a finite number above 0: no text that looks like one, no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
 def _check_count(name: str, value: int, minimum: int = 1) -> None:

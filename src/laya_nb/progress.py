@@ -8,7 +8,8 @@ from tqdm.auto import tqdm
 
 def bar(**options: Any) -> tqdm:
     """A tqdm bar: in a terminal or an open notebook. Logs and pipes get none; TQDM_DISABLE=1 turns it off anywhere."""
-    in_notebook = "ipykernel" in sys.modules
+    ipython = sys.modules.get("IPython")  # not 'ipykernel': pytest plugins import that in a plain terminal
+    in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
     if not in_notebook:
         options["disable"] = None  # tqdm's word for 'unless the output is no terminal'
     return tqdm(leave=False, **options)

@@ -75,6 +75,12 @@ class Run:
     def __post_init__(self) -> None:
         if self.head not in HEAD_DEFAULTS:
             raise ValueError(f"unknown head {self.head!r}; known: {', '.join(get_args(HeadName))}")
+        if self.dataset not in data.NAMES:
+            raise ValueError(f"unknown data set {self.dataset!r}; known: {', '.join(map(repr, data.NAMES))}")
+        if not isinstance(self.hidden_dims, list | tuple):
+            raise ValueError(f"hidden_dims must be a list of widths, got {self.hidden_dims!r}")
+        if not isinstance(self.protocol, Protocol):
+            raise ValueError(f"protocol must be a Protocol, got {self.protocol!r}")
         object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
         known = HEAD_DEFAULTS[self.head]
         for name in _LAYA_DEFAULTS:
@@ -85,10 +91,10 @@ class Run:
                 object.__setattr__(self, name, default)
             elif name not in known:
                 raise ValueError(f"head {self.head!r} has no {name}; it takes: {', '.join(known) or 'nothing'}")
-        if self.temperature is not None:
-            object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0 are one experiment
         seeds.stream_seed(self.seed, "split")  # names a seed that is none
         build_model(self, in_dim=1, num_classes=2)  # names a size or temperature that is none
+        if self.temperature is not None:
+            object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0 are one experiment
 
     def describe(self) -> dict[str, Any]:
         """What decides the result, as plain values. None is left out, so a field added later changes no old key."""

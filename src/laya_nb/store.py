@@ -7,6 +7,7 @@ import secrets
 import warnings
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ class Result:
 
     @classmethod
     def from_json(cls, name: str, text: str) -> "Result":
-        """Raises ValueError, KeyError or TypeError for text that is no whole result."""
+        """Raises ValueError, KeyError, TypeError or AttributeError for text that is no whole result."""
         document = json.loads(text)
         arrays = {key: _decode(value) for key, value in document["arrays"].items()}
         return cls(name, document["run"], document["metrics"], document["history"], document["provenance"], arrays)
@@ -99,7 +100,7 @@ class ResultStore:
                 return result
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError, zlib.error) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
                 aside = path.with_suffix(".damaged")
                 try:
                     path.replace(aside)
@@ -114,18 +115,21 @@ class ResultStore:
 
         Raises:
             StoreError: if it cannot be written, a full disk for instance; the exception holds the result.
+            ValueError: for an array of a type that could not be read back.
         """
+        text = result.to_json()
         path = self.folder / f"{result.name}.json"
         unfinished = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("w") as file:
-                file.write(result.to_json())
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):  # what failed to write may fail to delete; the result must get out all the same
+                unfinished.unlink()
             raise StoreError(
                 f"{path} could not be written ({error.strerror or error}); the finished run is in this exception's "
                 "`result`; earlier ones are safe. Free some space or choose another folder, then save it again",
@@ -152,12 +156,17 @@ def frame(results: Iterable[Result]) -> "pd.DataFrame":
 
 
 def _encode(array: np.ndarray) -> dict[str, Any]:
+    _check_dtype(str(array.dtype))
     packed = base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode()
     return {"dtype": str(array.dtype), "shape": list(array.shape), "zlib": packed}
 
 
 def _decode(value: dict[str, Any]) -> np.ndarray:
-    if value["dtype"] not in _DTYPES:
-        raise ValueError(f"array of type {value['dtype']!r}; known: {', '.join(_DTYPES)}")
+    _check_dtype(value["dtype"])
     raw = zlib.decompress(base64.b64decode(value["zlib"], validate=True))
     return np.frombuffer(raw, dtype=value["dtype"]).reshape(value["shape"])
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in _DTYPES:
+        raise ValueError(f"array of type {dtype!r}; known: {', '.join(_DTYPES)}")
