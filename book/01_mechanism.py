@@ -41,9 +41,9 @@ if util.find_spec("laya_nb") is None:
         subprocess.run(pip, check=True)
 
 # %% tags=["parameters"]
-dataset: str = "fashion_mnist"  # what the trained head was trained on, or "fashion_mnist_sample"
-seed: int = 0  # of that training
-max_epochs: int = 50  # its longest training; only the default is published, others are trained here
+dataset: str = "fashion_mnist"  # the trained head's, or "fashion_mnist_sample"
+seed: int = 0  # of that training; 0 is published, others are trained here
+max_epochs: int = 50  # its longest training, in passes over the data
 images_shown: int = 8  # how many test images to look at, a quarter of them mistakes
 
 # %%
@@ -95,7 +95,8 @@ tuple(z.shape)  # inputs, layers, d*
 # (ScalarMix, the mixture that ELMo made popular {cite}`elmo`).
 
 # %%
-scorer = nn.Sequential(nn.Linear(3 * d_star, 2 * d_star), nn.GELU(), nn.Linear(2 * d_star, 3))
+width = 2 * d_star
+scorer = nn.Sequential(nn.Linear(3 * d_star, width), nn.GELU(), nn.Linear(width, 3))
 s = scorer(z.flatten(1))
 s.detach()
 
@@ -156,7 +157,8 @@ def laya(hidden_states, adapters, scorer, classifier, tau):
 from laya_nb.heads import LAYAHead
 
 head = LAYAHead(in_dims, num_classes=10, d_star=d_star, temperature=tau)
-head.adapters, head.scorer, head.classifier = nn.ModuleList(adapters), scorer, classifier
+head.adapters, head.scorer = nn.ModuleList(adapters), scorer
+head.classifier = classifier
 ours = laya(hidden_states, adapters, scorer, classifier, tau)
 packaged = head(hidden_states)
 [torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, packaged)]

@@ -41,7 +41,7 @@ if util.find_spec("laya_nb") is None:
         subprocess.run(pip, check=True)
 
 # %% tags=["parameters"]
-dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
+dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
 seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each
 max_epochs: int = 50  # the longest training, in passes over the data
@@ -189,7 +189,7 @@ print(f"Brown-Forsythe test that all heads have one variance: p = {spread.pvalue
 # 1. How many seeds would it take to see a true difference of 0.1 points? Use the standard deviation of the paired
 #    differences and `statsmodels.stats.power.TTestPower`.
 # 2. Set `margin` to 0.2. Which verdicts hold?
-# 3. Leave the pairing out: compare LAYA and LastLayer with `scipy.stats.ttest_ind`. How much wider is the interval?
+# 3. Leave the pairing out: compare LAYA and LastLayer with `scipy.stats.ttest_ind`. Is the interval wider?
 #
 # ```{dropdown} Solutions
 # 1. About 250: the standard deviation of the paired differences is 0.56 points, so the effect is 0.18 of it

@@ -136,9 +136,8 @@ print("sandals' weight on layer 1:", np.sort(sandals).round(2))
 print(f"mean {estimate(sandals):.2f}")
 
 # %% [markdown]
-# No. Some trainings give sandals to layer 1, others none of it. The paper's 0.87 is one draw. The same holds for
-# trousers and layer 3. The classes do have something in common within a training: shoes tend to go together. Which
-# layer they go to is up to the seed.
+# No. Some trainings give sandals nearly all of layer 1, others none of it. The paper's 0.87 is one draw. The same holds
+# for trousers and layer 3, and for nearly every class and layer in the figure: where a class goes is up to the seed.
 #
 # ## How much two trainings agree
 #
@@ -157,7 +156,7 @@ print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chan
 
 # %% [markdown]
 # On average two trainings agree no more than chance would have it. Single pairs agree or disagree strongly, in both
-# directions, as they would if each training picked a layer for each group of classes by a throw of dice.
+# directions, as if each training picked layers for its classes at random.
 #
 # So a profile describes *one trained network*: it says truly which layers that network weighs. It says nothing about the
 # data, since another network, as good, weighs others. Whether it is true to the network in a stronger sense, whether
