@@ -14,9 +14,11 @@ import torch
 
 from laya_nb import data, seeds
 from laya_nb.backbones import MLP
+from laya_nb.conventions import ADAM_EPS
 from laya_nb.data import DataError, Examples, Splits
 from laya_nb.heads import LAYAHead
 from laya_nb.models import DepthClassifier
+from laya_nb.optimizer import Adam
 from laya_nb.runs import Run, build_model
 from laya_nb.training import NonFiniteLoss, Predictions, Protocol, evaluate, fit, predict
 
@@ -239,3 +241,19 @@ def test_accuracy_and_macro_f1_by_hand() -> None:
     found = evaluate(Predictions(logits, None), torch.tensor([0, 0, 1, 1]))
     assert found["accuracy"] == 0.75
     assert found["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+
+
+def test_our_adam_is_torchs_to_the_bit() -> None:
+    parts = splits()
+    ours, theirs = build_model(SMALL, 784, 10), build_model(SMALL, 784, 10)
+    optimizers: tuple[Any, Any] = (
+        Adam(ours.parameters(), 3e-4),
+        torch.optim.Adam(theirs.parameters(), lr=3e-4, eps=ADAM_EPS, fused=True),
+    )
+    for index in torch.arange(600).split(64):
+        for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+            loss = torch.nn.functional.cross_entropy(model(parts.train.x[index]).logits, parts.train.y[index])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert digest(ours) == digest(theirs)

@@ -24,9 +24,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from laya_nb import data
-from laya_nb.conventions import ADAM_EPS
 from laya_nb.data import Examples
 from laya_nb.models import DepthClassifier
+from laya_nb.optimizer import Adam
 from laya_nb.runs import HeadName, Run, build_model
 from laya_nb.training import Protocol, _train_epoch
 
@@ -71,16 +71,16 @@ class Trainer:
     def __init__(self, head: HeadName, train: Examples) -> None:
         self.train = train
         self.model: DepthClassifier = build_model(Run(head=head), train.x[0].numel(), 10)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=3e-4, eps=ADAM_EPS, fused=True)
+        self.optimizer = Adam(self.model.parameters(), 3e-4)
 
     def steps(self, count: int) -> None:
-        order = torch.randperm(len(self.train.y))[: count * BATCH]
+        order = torch.randperm(count * BATCH) % len(self.train.y)  # the sample is shorter than that, and goes round
         _train_epoch(self.model, self.optimizer, self.train, order.split(BATCH), epoch=1)
 
     def steps_on(self, images: "TransformedImages", count: int) -> None:
         """The same steps, as training loops usually write them."""
         self.model.train()
-        part = Subset(images, torch.randperm(len(images))[: count * BATCH].tolist())
+        part = Subset(images, (torch.randperm(count * BATCH) % len(images)).tolist())
         for x, y in DataLoader(part, batch_size=BATCH, shuffle=True):
             loss = F.cross_entropy(self.model(x).logits, y)
             self.optimizer.zero_grad()

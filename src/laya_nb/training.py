@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from laya_nb import seeds
-from laya_nb.conventions import ADAM_EPS
 from laya_nb.data import Examples, Splits, check_examples
 from laya_nb.heads import is_positive
 from laya_nb.models import DepthClassifier
+from laya_nb.optimizer import Adam
 from laya_nb.progress import bar
 
 EVALUATION_BATCH = 2000  # large enough to be fast, small enough to stay in cache
@@ -110,7 +110,7 @@ def fit(
     train = Examples(*(tensor.to(device) for tensor in splits.train))
     validation = Examples(*(tensor.to(device) for tensor in splits.validation))
     model.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate, eps=ADAM_EPS, fused=True)
+    optimizer = Adam(model.parameters(), protocol.learning_rate)
     order_stream = seeds.generator(seed, "batch order")
     result, best_accuracy, best_weights = Fit(), -1.0, model.state_dict()
     start = time.perf_counter()
@@ -138,9 +138,7 @@ def fit(
     return result
 
 
-def _train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, train: Examples, batches: tuple[Tensor, ...], epoch: int
-) -> float:
+def _train_epoch(model: nn.Module, optimizer: Adam, train: Examples, batches: tuple[Tensor, ...], epoch: int) -> float:
     """One pass over the batches of indices; the mean loss over examples."""
     model.train()
     total = 0.0
@@ -171,13 +169,16 @@ def predict(model: DepthClassifier, x: Tensor) -> Predictions:
 
 
 def evaluate(predictions: Predictions, y: Tensor) -> dict[str, float]:
-    """Accuracy and macro-F1 (the unweighted mean of the classes' F1), both in [0, 1], against labels (N,)."""
+    """Accuracy and macro-F1, both in [0, 1], against labels (N,).
+
+    Macro-F1 is the unweighted mean of the F1 of every class that is there or guessed.
+    """
     return evaluate_labels(y.cpu().numpy(), predictions.labels.numpy())
 
 
 def evaluate_labels(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
     """The same from true and predicted labels, both (N,)."""
-    from sklearn.metrics import accuracy_score, f1_score  # a second to import, so only here
+    from sklearn.metrics import accuracy_score, f1_score  # seconds to import, so only here
 
     return {
         "accuracy": float(accuracy_score(truth, guess)),
