@@ -76,7 +76,7 @@ def pairwise_correlation(profiles: np.ndarray) -> np.ndarray:
     classes or examples.
     """
     centred = profiles - profiles.mean(axis=1, keepdims=True)
-    table = np.corrcoef(centred.reshape(len(profiles), -1))
+    table = np.atleast_2d(np.corrcoef(centred.reshape(len(profiles), -1)))
     return table[np.triu_indices(len(profiles), k=1)]
 
 
