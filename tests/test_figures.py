@@ -77,7 +77,7 @@ def draw_all() -> list[Figure]:
     ]
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_figures_show_themselves_without_a_backend() -> None:
     for figure in draw_all():
         assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
