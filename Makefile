@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint run train bench lock clean
+.PHONY: help env book serve test run train bench lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -23,6 +23,10 @@ book: env  ## Execute every chapter and render the book
 	@rm -rf _build/html
 	$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going .
 	@echo "The book: $(CURDIR)/_build/html/index.html"
+	@echo "Opened as a file it reads well; for downloads and search with excerpts: make serve"
+
+serve:  ## Show the rendered book at http://localhost:8000
+	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
 
 test: env  ## Lint, types, unit tests, notebooks, the rendered book, its pages in a browser
 	$(BIN)/ruff check
