@@ -22,7 +22,9 @@ THREADS = 1
 
 def published_runs() -> list[Run]:
     """Seed by seed, so that a stop half way leaves whole pairs."""
-    return grid(seed=range(10), head=list(HEAD_DEFAULTS))
+    benchmark = grid(seed=range(10), head=list(HEAD_DEFAULTS))
+    temperatures = grid(seed=range(5), temperature=[0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0])
+    return benchmark + temperatures
 
 
 def publish_checkpoint(run: Run) -> None:
