@@ -88,8 +88,7 @@ for i, weight in enumerate(profiles.T, start=1):
 
 # %% [markdown]
 # The paper's 0.76 is a value that a training can have: two of our ten have more. It is not a property of the method.
-# Between one seed and the next the mean weight of a layer moves over most of the range from 0 to 1, while the accuracy
-# stays the same.
+# Over ten seeds the mean weight of a layer has a range of 0.4 to 0.8, while accuracy stays within a point.
 #
 # ## Classes and layers
 #
