@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Two workers run at once, and so do the kernels they start: one thread each, or they wait for one another's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test of ours is about its own duration, and a busy machine is slow at times.
-settings.register_profile("book", deadline=None)
+settings.register_profile("book", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("book")
 
 ROOT = Path(__file__).parents[1]
