@@ -7,7 +7,9 @@ usage: python tools/train.py   (needs the full data: LAYA_NB_DATA, or a network;
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,13 +20,48 @@ from laya_nb.store import PUBLISHED_RESULTS, ResultStore
 
 # One thread a process: two models at once on two cores take less time than one after the other on both.
 THREADS = 1
+PSI: tuple[Literal["identity", "mlp"], ...] = ("identity", "mlp")
 
 
 def published_runs() -> list[Run]:
-    """Seed by seed, so that a stop half way leaves whole pairs."""
-    benchmark = grid(seed=range(10), head=list(HEAD_DEFAULTS))
-    temperatures = grid(seed=range(5), temperature=[0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0])
-    return benchmark + temperatures
+    """What the chapters read, each once. Seed by seed, so that a stop half way leaves whole pairs."""
+    chapters = [
+        grid(seed=range(10), head=list(HEAD_DEFAULTS)),  # 02 and 03
+        grid(seed=range(5), temperature=[0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 10.0]),  # 04
+        depth_runs(range(5)),  # 06
+        redundancy_runs(range(5)),  # 07
+        grid(seed=range(20), head=["laya", "scalar_mix"]),  # 08
+        grid(seed=range(5), d_star=[8, 16, 32, 64, 96, 128, 256, 512, 1024], scorer_width=[192]),  # 05
+        paper_grid(range(3)),  # 05
+    ]
+    return list(dict.fromkeys(run for runs in chapters for run in runs))
+
+
+def depth_runs(seeds: Sequence[int]) -> list[Run]:
+    """One to eight hidden layers, all as wide as the last layer of the paper's backbone."""
+    return grid(seed=seeds, hidden_dims=[(128,) * layers for layers in (1, 2, 3, 4, 6, 8)], head=["last_layer", "laya"])
+
+
+def redundancy_runs(seeds: Sequence[int]) -> list[Run]:
+    """Layers made redundant: one layer repeated, layers shown twice, layers replaced by noise."""
+    views = [
+        ("h1", "h2", "h3", "h3"), ("h1", "h1", "h2", "h3"), ("h3", "h3", "h3"),
+        ("noise1", "h2", "h3"), ("h1", "noise2", "h3"), ("h1", "h2", "noise3"), ("noise1", "noise2", "h3"),
+    ]  # fmt: skip
+    tied = grid(seed=seeds, hidden_dims=[(128,) * 4, (128,) * 8], tied=[True])
+    return grid(seed=seeds, view=views) + tied + grid(seed=seeds, temperature=[100.0])
+
+
+def paper_grid(seeds: Sequence[int]) -> list[Run]:
+    """The 36 settings among which the paper chose."""
+    return [
+        Run(seed=seed, d_star=d_star, temperature=temperature, psi=psi, scorer_width=factor * d_star)
+        for seed in seeds
+        for d_star in (64, 96, 128)
+        for temperature in (0.5, 1.0, 1.5)
+        for psi in PSI
+        for factor in (1, 2)
+    ]
 
 
 def publish_checkpoint(run: Run) -> None:

@@ -13,22 +13,26 @@ class MLP(nn.Module):
     Args:
         in_dim: number of values an input has, after flattening.
         hidden_dims: widths d_1..d_L; the paper's are (512, 256, 128).
+        tied: layers 2 to L are one layer applied again and again, so their widths must be equal, and equal to d_1.
 
     Raises:
-        ValueError: for no hidden layer, or inputs that do not flatten to `in_dim` values.
+        ValueError: for no hidden layer, tied layers of unequal width, or inputs that do not flatten to `in_dim` values.
     """
 
-    def __init__(self, in_dim: int, hidden_dims: Sequence[int]) -> None:
+    def __init__(self, in_dim: int, hidden_dims: Sequence[int], tied: bool = False) -> None:
         super().__init__()
         if not hidden_dims or any(type(width) is not int or width < 1 for width in (in_dim, *hidden_dims)):
             raise ValueError(
                 f"in_dim and at least one hidden width must be integers of 1 or more, got {in_dim!r} and {hidden_dims}"
             )
+        if tied and len(set(hidden_dims)) > 1:
+            raise ValueError(f"tied layers need equal widths, got {tuple(hidden_dims)}")
         self.in_dim = in_dim
         self.out_dims = tuple(hidden_dims)
+        before = (in_dim, *hidden_dims)[: 2 if tied else None]
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(before, width), nn.LayerNorm(width, eps=LAYER_NORM_EPS), nn.GELU())
-            for before, width in zip((in_dim, *hidden_dims), hidden_dims, strict=False)
+            nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width, eps=LAYER_NORM_EPS), nn.GELU())
+            for inputs, width in zip(before, hidden_dims, strict=False)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -37,7 +41,42 @@ class MLP(nn.Module):
         if h.shape[1] != self.in_dim:
             raise ValueError(f"expected inputs of {self.in_dim} values, got shape {tuple(x.shape)}")
         hidden_states = []
-        for block in self.blocks:
-            h = block(h)
+        for i in range(len(self.out_dims)):
+            h = self.blocks[min(i, len(self.blocks) - 1)](h)
             hidden_states.append(h)
         return hidden_states
+
+
+class Exposed(nn.Module):
+    """A backbone whose hidden states reach the head in another selection: some twice, some as noise.
+
+    Args:
+        backbone: any backbone.
+        view: what the head gets, in order: "h3" is layer 3; "noise3" is layer 3 of another input, namely the next one
+            in the batch. Noise made so has every statistic of the layer, knows nothing of the input, and passes no
+            gradient back.
+
+    Raises:
+        ValueError: for an empty view, or an entry that names no layer.
+    """
+
+    def __init__(self, backbone: nn.Module, view: Sequence[str]) -> None:
+        super().__init__()
+        widths: tuple[int, ...] = backbone.out_dims  # type: ignore[assignment]
+        known = [f"{kind}{i}" for i in range(1, len(widths) + 1) for kind in ("h", "noise")]
+        for entry in view:
+            if entry not in known:
+                raise ValueError(f"unknown hidden state {entry!r}; known: {', '.join(known)}")
+        if not view:
+            raise ValueError(f"the head must see at least one hidden state; known: {', '.join(known)}")
+        self.backbone = backbone
+        self.noise = tuple(entry.startswith("noise") for entry in view)
+        self.layers = tuple(int(entry.lstrip("hnoise")) - 1 for entry in view)
+        self.out_dims = tuple(widths[i] for i in self.layers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        hidden_states = self.backbone(x)
+        return [
+            hidden_states[i].detach().roll(1, dims=0) if noise else hidden_states[i]
+            for i, noise in zip(self.layers, self.noise, strict=True)
+        ]

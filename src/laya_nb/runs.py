@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from laya_nb import conventions, data, seeds
-from laya_nb.backbones import MLP
+from laya_nb.backbones import MLP, Exposed
 from laya_nb.heads import ConcatHead, Head, LastLayerHead, LastLayerMLPHead, LAYAHead, ScalarMixHead
 from laya_nb.models import DepthClassifier
 from laya_nb.paths import PUBLISHED
 from laya_nb.progress import bar
 from laya_nb.store import Result, ResultStore
-from laya_nb.training import Fit, Predictions, Protocol, default_device, evaluate, fit, predict
+from laya_nb.training import Fit, Protocol, default_device, evaluate, fit, layer_scores, predict
 
 HeadName = Literal["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]
 
@@ -60,12 +60,16 @@ class Run:
     """One training: data, backbone, head, protocol, seed. The defaults are the paper's Fashion-MNIST settings.
 
     A setting of the head left at None takes the head's default; one that the head does not have must stay None.
+    `tied` repeats one hidden layer (`backbones.MLP`), `view` changes what the head sees (`backbones.Exposed`). Both
+    are None for what is usual.
     """
 
     seed: int = 0
     head: HeadName = "laya"
     dataset: str = "fashion_mnist"
     hidden_dims: tuple[int, ...] = (512, 256, 128)
+    tied: Literal[True] | None = None
+    view: tuple[str, ...] | None = None
     d_star: int | None = None
     temperature: float | None = None
     psi: Literal["identity", "mlp"] | None = None
@@ -82,6 +86,12 @@ class Run:
         if not isinstance(self.protocol, Protocol):
             raise ValueError(f"protocol must be a Protocol, got {self.protocol!r}")
         object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
+        if self.tied not in (None, True):
+            raise ValueError(f"tied must be True or None, got {self.tied!r}")
+        if self.view is not None:
+            if not isinstance(self.view, list | tuple):
+                raise ValueError(f"view must be a list of hidden states, got {self.view!r}")
+            object.__setattr__(self, "view", tuple(self.view))
         known = HEAD_DEFAULTS[self.head]
         for name in _LAYA_DEFAULTS:
             if getattr(self, name) is None:
@@ -99,7 +109,7 @@ class Run:
     def describe(self) -> dict[str, Any]:
         """What decides the result, as plain values. None is left out, so a field added later changes no old key."""
         flat = asdict(self)
-        flat["hidden_dims"] = list(self.hidden_dims)
+        flat |= {"hidden_dims": list(self.hidden_dims), "view": self.view and list(self.view)}
         return {name: value for name, value in flat.items() if value is not None}
 
     @property
@@ -131,7 +141,9 @@ def grid(**settings: Sequence[Any]) -> list[Run]:
 
 def build_model(run: Run, in_dim: int, num_classes: int) -> DepthClassifier:
     """The run's model, initialised from the run's seed: one seed gives the same backbone whatever the head."""
-    backbone = MLP(in_dim, run.hidden_dims)
+    backbone: MLP | Exposed = MLP(in_dim, run.hidden_dims, tied=run.tied is not None)
+    if run.view is not None:
+        backbone = Exposed(backbone, run.view)
     model = DepthClassifier(backbone, _build_head(run, backbone.out_dims, num_classes))
     conventions.glorot_(model, seeds.generator(run.seed, "initialisation"))
     return model
@@ -173,16 +185,14 @@ def train(run: Run, device: torch.device | str | None = None) -> tuple[DepthClas
     device = torch.device(device) if device is not None else default_device()
     model = build_model(run, dataset.train.x[0].numel(), len(dataset.classes))
     fitted = fit(model, splits, seed=run.seed, protocol=run.protocol, device=device)
-    predictions = predict(model, dataset.test.x)
-    return model, _result(run, model, fitted, predictions, dataset.test.y, device)
+    return model, _result(run, model, fitted, dataset.test, device)
 
 
-def _result(
-    run: Run, model: DepthClassifier, fitted: Fit, predictions: Predictions, labels: torch.Tensor, device: torch.device
-) -> Result:
+def _result(run: Run, model: DepthClassifier, fitted: Fit, test: data.Examples, device: torch.device) -> Result:
+    predictions = predict(model, test.x)
     confidence = predictions.logits.softmax(dim=1).amax(dim=1)
     arrays: dict[str, np.ndarray] = {
-        "label": labels.numpy().astype(np.uint8),
+        "label": test.y.numpy().astype(np.uint8),
         "prediction": predictions.labels.numpy().astype(np.uint8),
         "confidence": confidence.numpy().astype(np.float16),
     }
@@ -190,13 +200,15 @@ def _result(
     if predictions.attention is not None:
         rows = predictions.attention if run.head == "laya" else predictions.attention[:1]
         arrays["attention"] = rows.numpy().astype(np.float16)
-    metrics = evaluate(predictions, labels) | {
+    metrics = evaluate(predictions, test.y) | {
         "validation_accuracy": fitted.validation_accuracy[fitted.best_epoch - 1],
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "parameters": count_parameters(model),
         "head_parameters": count_parameters(model.head),
     }
+    if run.head == "laya":
+        metrics["score_range"] = float(np.median(np.ptp(layer_scores(model, test.x).numpy(), axis=1)))
     history = {"train_loss": fitted.train_loss, "validation_accuracy": fitted.validation_accuracy}
     return Result(run.name, run.describe(), metrics, history, _provenance(fitted, device), arrays)
 

@@ -168,6 +168,21 @@ def predict(model: DepthClassifier, x: Tensor) -> Predictions:
     return Predictions(torch.cat([o.logits.cpu() for o in outputs]), torch.cat(attention) if attention else None)
 
 
+def layer_scores(model: DepthClassifier, x: Tensor) -> Tensor:
+    """What a LAYA model's temperature divides: the scores s(x), (N, L), on the CPU.
+
+    Attention does not tell them: in float32 it is 0 for any score that lies 104 temperatures below the largest.
+    """
+    found: list[Tensor] = []
+    scorer: nn.Module = model.head.scorer  # type: ignore[assignment]
+    hook = scorer.register_forward_hook(lambda module, inputs, scores: found.append(scores.cpu()))
+    try:
+        predict(model, x)
+    finally:
+        hook.remove()
+    return torch.cat(found)
+
+
 def evaluate(predictions: Predictions, y: Tensor) -> dict[str, float]:
     """Accuracy and macro-F1, both in [0, 1], against labels (N,).
 
