@@ -25,9 +25,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from laya_nb import data
 from laya_nb.data import Examples
+from laya_nb.experiment import HeadName, Run, build_model
 from laya_nb.models import DepthClassifier
 from laya_nb.optimizer import Adam
-from laya_nb.runs import HeadName, Run, build_model
 from laya_nb.training import Protocol, _train_epoch
 
 HEADS: tuple[HeadName, ...] = ("laya", "last_layer")

@@ -31,7 +31,7 @@ def published_runs() -> list[Run]:
         depth_runs(range(5)),  # 06
         redundancy_runs(range(5)),  # 07
         grid(seed=range(20), head=["laya", "scalar_mix"]),  # 08
-        grid(seed=range(5), d_star=[8, 16, 32, 64, 96, 128, 256, 512, 1024], scorer_width=[192]),  # 05
+        grid(seed=range(5), d_star=[8, 32, 96, 256, 512, 1024], scorer_width=[192]),  # 05
         paper_grid(range(3)),  # 05
     ]
     return list(dict.fromkeys(run for runs in chapters for run in runs))
@@ -46,7 +46,7 @@ def redundancy_runs(seeds: Sequence[int]) -> list[Run]:
     """Layers made redundant: one layer repeated, layers shown twice, layers replaced by noise."""
     views = [
         ("h1", "h2", "h3", "h3"), ("h1", "h1", "h2", "h3"), ("h3", "h3", "h3"),
-        ("noise1", "h2", "h3"), ("h1", "noise2", "h3"), ("h1", "h2", "noise3"), ("noise1", "noise2", "h3"),
+        ("noise1", "h2", "h3"), ("h1", "h2", "noise3"), ("noise1", "noise2", "h3"),
     ]  # fmt: skip
     tied = grid(seed=seeds, hidden_dims=[(128,) * 4, (128,) * 8], tied=[True])
     return grid(seed=seeds, view=views) + tied + grid(seed=seeds, temperature=[100.0])

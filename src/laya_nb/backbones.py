@@ -28,6 +28,7 @@ class MLP(nn.Module):
         if tied and len(set(hidden_dims)) > 1:
             raise ValueError(f"tied layers need equal widths, got {tuple(hidden_dims)}")
         self.in_dim = in_dim
+        self.flatten = nn.Flatten()
         self.out_dims = tuple(hidden_dims)
         before = (in_dim, *hidden_dims)[: 2 if tied else None]
         self.blocks = nn.ModuleList(
@@ -37,8 +38,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Inputs (B, ...) of `in_dim` values each to [h_1 (B, d_1), ..., h_L (B, d_L)]."""
-        h = x.flatten(1)
-        if h.shape[1] != self.in_dim:
+        h = self.flatten(x)
+        if h.shape[-1] != self.in_dim:
             raise ValueError(f"expected inputs of {self.in_dim} values, got shape {tuple(x.shape)}")
         hidden_states = []
         for i in range(len(self.out_dims)):
@@ -77,6 +78,6 @@ class Exposed(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         hidden_states = self.backbone(x)
         return [
-            hidden_states[i].detach().roll(1, dims=0) if noise else hidden_states[i]
+            hidden_states[i].detach().roll(1, dims=-2) if noise else hidden_states[i]
             for i, noise in zip(self.layers, self.noise, strict=True)
         ]

@@ -79,13 +79,17 @@ class Dataset:
 
     def split(self, seed: int, validation: float = 0.1) -> Splits:
         """Set aside a random share of the training part for validation, drawn from the seed's "split" stream."""
+        x, y = self.train
+        kept, held_out = self.split_indices(seed, validation)
+        return Splits(Examples(x[kept], y[kept]), Examples(x[held_out], y[held_out]), self.test)
+
+    def split_indices(self, seed: int, validation: float = 0.1) -> tuple[Tensor, Tensor]:
+        """Where the examples of that split stand in the training part: those to train on, those for validation."""
         count = round(len(self.train.y) * validation)
         if not 0 < count < len(self.train.y):
             raise ValueError(f"validation must leave both parts non-empty, got a share of {validation!r}")
         order = torch.randperm(len(self.train.y), generator=seeds.generator(seed, "split"))
-        kept, held_out = order[count:], order[:count]
-        x, y = self.train
-        return Splits(Examples(x[kept], y[kept]), Examples(x[held_out], y[held_out]), self.test)
+        return order[count:], order[:count]
 
 
 def check_examples(what: str, examples: Examples, num_classes: int) -> None:

@@ -23,6 +23,8 @@ class HeadOutput(NamedTuple):
 class Head(nn.Module):
     """What all heads share: the widths they were built for, and the check of what they are given."""
 
+    ndim = 2  # of a hidden state: (B, d_i); heads stacked for training together take (M, B, d_i)
+
     def __init__(self, in_dims: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.in_dims = tuple(in_dims)
@@ -38,9 +40,9 @@ class Head(nn.Module):
         if len(hidden_states) != len(self.in_dims):
             raise ValueError(f"expected {len(self.in_dims)} hidden states, got {len(hidden_states)}")
         weight = next(self.parameters())
-        batch = hidden_states[0].shape[:1]
+        batch = hidden_states[0].shape[:-1]
         for i, (h, width) in enumerate(zip(hidden_states, self.in_dims, strict=True), start=1):
-            if h.ndim != 2 or h.shape[1] != width or h.shape[:1] != batch:
+            if h.ndim != self.ndim or h.shape[-1] != width or h.shape[:-1] != batch:
                 raise ValueError(f"hidden state {i} must have shape (B, {width}), one B for all, got {tuple(h.shape)}")
             if h.dtype != weight.dtype and not torch.is_autocast_enabled(h.device.type):
                 raise ValueError(f"hidden state {i} is {h.dtype}, the head's weights are {weight.dtype}")
@@ -99,7 +101,7 @@ class LAYAHead(Head):
     def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
         self.check(hidden_states)
         z = _adapted(self.adapters, hidden_states)
-        scores = self.scorer(self.psi(z).flatten(1))
+        scores = self.scorer(self.psi(z).flatten(-2))
         attention = torch.softmax(scores / self.temperature, dim=-1)
         return HeadOutput(self.classifier(_weighted_sum(attention, z)), attention)
 
@@ -156,7 +158,7 @@ class ConcatHead(Head):
     def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
         self.check(hidden_states)
         z = _adapted(self.adapters, hidden_states)
-        return HeadOutput(self.classifier(self.mlp(z.flatten(1))), None)
+        return HeadOutput(self.classifier(self.mlp(z.flatten(-2))), None)
 
 
 class ScalarMixHead(Head):
@@ -172,7 +174,7 @@ class ScalarMixHead(Head):
     def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
         self.check(hidden_states)
         z = _adapted(self.adapters, hidden_states)
-        attention = torch.softmax(self.scores, dim=0).expand(z.shape[0], -1)
+        attention = torch.softmax(self.scores, dim=-1).expand(*z.shape[:-2], -1)
         return HeadOutput(self.classifier(_weighted_sum(attention, z)), attention)
 
 
@@ -182,12 +184,12 @@ def _adapters(in_dims: Sequence[int], d_star: int) -> nn.ModuleList:
 
 def _adapted(adapters: nn.ModuleList, hidden_states: Sequence[Tensor]) -> Tensor:
     """z_1..z_L as one tensor (B, L, d*)."""
-    return torch.stack([adapter(h) for adapter, h in zip(adapters, hidden_states, strict=True)], dim=1)
+    return torch.stack([adapter(h) for adapter, h in zip(adapters, hidden_states, strict=True)], dim=-2)
 
 
 def _weighted_sum(attention: Tensor, z: Tensor) -> Tensor:
     """sum_i alpha_i z_i: (B, L) and (B, L, d*) to (B, d*)."""
-    return (attention.unsqueeze(2) * z).sum(dim=1)
+    return (attention.unsqueeze(-1) * z).sum(dim=-2)
 
 
 def is_positive(value: object) -> bool:

@@ -1,11 +1,5 @@
-"""One experiment, described, and many of them, carried out.
+"""Experiments, carried out: `train` does one, `sweep` reads from a store what is there and trains what is not."""
 
-A `Run` is everything that decides a result, and nothing else. `sweep` reads from a store what is there and trains
-what is not.
-"""
-
-import hashlib
-import itertools
 import json
 import multiprocessing
 import os
@@ -13,159 +7,33 @@ import platform
 import subprocess
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import closing
 from functools import lru_cache, partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 
-from laya_nb import conventions, data, seeds
-from laya_nb.backbones import MLP, Exposed
-from laya_nb.heads import ConcatHead, Head, LastLayerHead, LastLayerMLPHead, LAYAHead, ScalarMixHead
+from laya_nb import data
+from laya_nb.experiment import HEAD_DEFAULTS, HEAD_LABELS, Run, build_model, count_parameters, grid
 from laya_nb.models import DepthClassifier
 from laya_nb.paths import PUBLISHED
 from laya_nb.progress import bar
+from laya_nb.stacked import Member, fit_stacked
 from laya_nb.store import Result, ResultStore
-from laya_nb.training import Fit, Protocol, default_device, evaluate, fit, layer_scores, predict
+from laya_nb.training import Fit, default_device, evaluate, fit, layer_scores, predict
 
-HeadName = Literal["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]
+__all__ = [
+    "HEAD_DEFAULTS", "HEAD_LABELS", "Run", "SweepError", "build_model", "count_parameters", "grid", "sweep", "train",
+    "train_stacked", "worker_setup",
+]  # fmt: skip
 
-# What each head can be told, with the paper's choice for Fashion-MNIST (its chosen d* for Concat and ScalarMix is not
-# stated: LAYA's is used). The control takes LAYA's settings, because it has the parameters of that LAYA head.
-_LAYA_DEFAULTS = {"d_star": 96, "temperature": 1.5, "psi": "identity", "scorer_width": 192}
-HEAD_DEFAULTS: dict[str, dict[str, Any]] = {
-    "last_layer": {},
-    "last_layer_mlp": _LAYA_DEFAULTS,
-    "concat": {"d_star": 96},
-    "scalar_mix": {"d_star": 96},
-    "laya": _LAYA_DEFAULTS,
-}
+# Runs trained together at most. A CPU gains nothing more from a larger stack, which would have more to lose if killed.
+STACK = {"cpu": 8, "cuda": 32}
 
-
-HEAD_LABELS = {
-    "last_layer": "LastLayer",
-    "last_layer_mlp": "LastLayer + MLP",
-    "concat": "Concat",
-    "scalar_mix": "ScalarMix",
-    "laya": "LAYA",
-}
-"""What tables and figures call the heads, in their order."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training: data, backbone, head, protocol, seed. The defaults are the paper's Fashion-MNIST settings.
-
-    A setting of the head left at None takes the head's default; one that the head does not have must stay None.
-    `tied` repeats one hidden layer (`backbones.MLP`), `view` changes what the head sees (`backbones.Exposed`). Both
-    are None for what is usual.
-    """
-
-    seed: int = 0
-    head: HeadName = "laya"
-    dataset: str = "fashion_mnist"
-    hidden_dims: tuple[int, ...] = (512, 256, 128)
-    tied: Literal[True] | None = None
-    view: tuple[str, ...] | None = None
-    d_star: int | None = None
-    temperature: float | None = None
-    psi: Literal["identity", "mlp"] | None = None
-    scorer_width: int | None = None
-    protocol: Protocol = field(default_factory=Protocol)
-
-    def __post_init__(self) -> None:
-        if self.head not in HEAD_DEFAULTS:
-            raise ValueError(f"unknown head {self.head!r}; known: {', '.join(get_args(HeadName))}")
-        if self.dataset not in data.NAMES:
-            raise ValueError(f"unknown data set {self.dataset!r}; known: {', '.join(map(repr, data.NAMES))}")
-        if not isinstance(self.hidden_dims, list | tuple):
-            raise ValueError(f"hidden_dims must be a list of widths, got {self.hidden_dims!r}")
-        if not isinstance(self.protocol, Protocol):
-            raise ValueError(f"protocol must be a Protocol, got {self.protocol!r}")
-        object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
-        if self.tied not in (None, True):
-            raise ValueError(f"tied must be True or None, got {self.tied!r}")
-        if self.view is not None:
-            if not isinstance(self.view, list | tuple):
-                raise ValueError(f"view must be a list of hidden states, got {self.view!r}")
-            object.__setattr__(self, "view", tuple(self.view))
-        known = HEAD_DEFAULTS[self.head]
-        for name in _LAYA_DEFAULTS:
-            if getattr(self, name) is None:
-                default = known.get(name)
-                if name == "scorer_width" and default is not None and self.d_star is not None:
-                    default = 2 * self.d_star
-                object.__setattr__(self, name, default)
-            elif name not in known:
-                raise ValueError(f"head {self.head!r} has no {name}; it takes: {', '.join(known) or 'nothing'}")
-        seeds.stream_seed(self.seed, "split")  # names a seed that is none
-        build_model(self, in_dim=1, num_classes=2)  # names a size or temperature that is none
-        if self.temperature is not None:
-            object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0 are one experiment
-
-    def describe(self) -> dict[str, Any]:
-        """What decides the result, as plain values. None is left out, so a field added later changes no old key."""
-        flat = asdict(self)
-        flat |= {"hidden_dims": list(self.hidden_dims), "view": self.view and list(self.view)}
-        return {name: value for name, value in flat.items() if value is not None}
-
-    @property
-    def key(self) -> str:
-        """The same for the same experiment, on every machine and in every later version."""
-        canonical = json.dumps(self.describe(), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-    @property
-    def name(self) -> str:
-        """A file name that a person can read: where it is, what it is, its key."""
-        return f"{self.dataset}/{self.head}-seed{self.seed}-{self.key}"
-
-    @classmethod
-    def from_description(cls, description: dict[str, Any]) -> "Run":
-        """The run that `describe` described."""
-        known = {item.name for item in fields(cls)}
-        if unknown := set(description) - known:
-            raise ValueError(f"unknown settings {sorted(unknown)}; known: {sorted(known)}")
-        return cls(**{**description, "protocol": Protocol(**description["protocol"])})
-
-
-def grid(**settings: Sequence[Any]) -> list[Run]:
-    """Every combination of the given settings: grid(head=["laya", "concat"], seed=range(10)) is 20 runs."""
-    return [
-        Run(**dict(zip(settings, values, strict=True))) for values in itertools.product(*map(tuple, settings.values()))
-    ]
-
-
-def build_model(run: Run, in_dim: int, num_classes: int) -> DepthClassifier:
-    """The run's model, initialised from the run's seed: one seed gives the same backbone whatever the head."""
-    backbone: MLP | Exposed = MLP(in_dim, run.hidden_dims, tied=run.tied is not None)
-    if run.view is not None:
-        backbone = Exposed(backbone, run.view)
-    model = DepthClassifier(backbone, _build_head(run, backbone.out_dims, num_classes))
-    conventions.glorot_(model, seeds.generator(run.seed, "initialisation"))
-    return model
-
-
-def _build_head(run: Run, in_dims: tuple[int, ...], num_classes: int) -> Head:
-    settings = {name: getattr(run, name) for name in HEAD_DEFAULTS[run.head]}
-    match run.head:
-        case "last_layer":
-            return LastLayerHead(in_dims, num_classes)
-        case "last_layer_mlp":
-            return LastLayerMLPHead(in_dims, num_classes, count_parameters(LAYAHead(in_dims, num_classes, **settings)))
-        case "concat":
-            return ConcatHead(in_dims, num_classes, **settings)
-        case "scalar_mix":
-            return ScalarMixHead(in_dims, num_classes, **settings)
-        case "laya":
-            return LAYAHead(in_dims, num_classes, **settings)
-
-
-def count_parameters(module: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+Outcomes = Generator[tuple[Run, Result | Exception], None, None]
 
 
 def train(run: Run, device: torch.device | str | None = None) -> tuple[DepthClassifier, Result]:
@@ -175,12 +43,7 @@ def train(run: Run, device: torch.device | str | None = None) -> tuple[DepthClas
         DataError: if the run's data set is not to be had. Another set never stands in for it here.
     """
     commit()
-    dataset = data.load(run.dataset)
-    if dataset.name != run.dataset:
-        raise data.DataError(
-            f"this run is about {run.dataset!r}, and only {dataset.name!r} is here; connect to the network, point "
-            f"LAYA_NB_DATA at the data, or describe the run with dataset={dataset.name!r}"
-        )
+    dataset = _dataset(run)
     splits = dataset.split(run.seed, run.protocol.validation)
     device = torch.device(device) if device is not None else default_device()
     model = build_model(run, dataset.train.x[0].numel(), len(dataset.classes))
@@ -188,7 +51,53 @@ def train(run: Run, device: torch.device | str | None = None) -> tuple[DepthClas
     return model, _result(run, model, fitted, dataset.test, device)
 
 
-def _result(run: Run, model: DepthClassifier, fitted: Fit, test: data.Examples, device: torch.device) -> Result:
+def train_result(run: Run) -> Result:
+    """`train` without the model: what a worker process sends back."""
+    return train(run)[1]
+
+
+def train_stacked(runs: Sequence[Run], device: torch.device | str | None = None) -> Outcomes:
+    """`train_result` of runs of one shape (`shape`) as one program; each one's result as soon as it is finished."""
+    commit()
+    waiting = list(runs)
+    try:
+        dataset = _dataset(runs[0])
+        device = torch.device(device) if device is not None else default_device()
+        inputs, classes = dataset.train.x[0].numel(), len(dataset.classes)
+        members = [Member(build_model(run, inputs, classes), run.seed, run.protocol) for run in runs]
+        for number, outcome in fit_stacked(members, dataset, device=device):
+            run, model = runs[number], members[number].model
+            ended = (
+                _result(run, model, outcome, dataset.test, device, stack=len(runs))
+                if isinstance(outcome, Fit)
+                else outcome
+            )
+            waiting.remove(run)
+            yield run, ended
+    except Exception as error:  # what stops the stack stops all that are left in it
+        yield from ((run, error) for run in waiting)
+
+
+def shape(run: Run) -> str:
+    """Equal for runs that can be stacked: they differ in seed, temperature, learning rate and when they stop."""
+    free = {"seed": None, "temperature": None}
+    protocol = {"batch_size": run.protocol.batch_size, "validation": run.protocol.validation}
+    return json.dumps(run.describe() | free | {"protocol": protocol}, sort_keys=True)
+
+
+def _dataset(run: Run) -> data.Dataset:
+    dataset = data.load(run.dataset)
+    if dataset.name != run.dataset:
+        raise data.DataError(
+            f"this run is about {run.dataset!r}, and only {dataset.name!r} is here; connect to the network, point "
+            f"LAYA_NB_DATA at the data, or describe the run with dataset={dataset.name!r}"
+        )
+    return dataset
+
+
+def _result(
+    run: Run, model: DepthClassifier, fitted: Fit, test: data.Examples, device: torch.device, stack: int = 1
+) -> Result:
     predictions = predict(model, test.x)
     confidence = predictions.logits.softmax(dim=1).amax(dim=1)
     arrays: dict[str, np.ndarray] = {
@@ -210,10 +119,10 @@ def _result(run: Run, model: DepthClassifier, fitted: Fit, test: data.Examples, 
     if run.head == "laya":
         metrics["score_range"] = float(np.median(np.ptp(layer_scores(model, test.x).numpy(), axis=1)))
     history = {"train_loss": fitted.train_loss, "validation_accuracy": fitted.validation_accuracy}
-    return Result(run.name, run.describe(), metrics, history, _provenance(fitted, device), arrays)
+    return Result(run.name, run.describe(), metrics, history, _provenance(fitted, device, stack), arrays)
 
 
-def _provenance(fitted: Fit, device: torch.device) -> dict[str, Any]:
+def _provenance(fitted: Fit, device: torch.device, stack: int) -> dict[str, Any]:
     """Where the numbers came from: enough to tell why a recomputation may differ in the last digits."""
     return {
         "commit": commit(),
@@ -224,6 +133,7 @@ def _provenance(fitted: Fit, device: torch.device) -> dict[str, Any]:
         else f"CPU, {torch.backends.cpu.get_cpu_capability()}",
         "threads": torch.get_num_threads(),
         "precision": "float32",
+        "stack": stack,
         "seconds": round(fitted.seconds, 1),
     }
 
@@ -255,7 +165,8 @@ def sweep(runs: Iterable[Run], store: ResultStore, executor: Executor | None = N
     Args:
         runs: duplicates are trained once.
         store: where results are looked for and saved. This process alone writes.
-        executor: any `concurrent.futures.Executor`; None trains here, one run after the other.
+        executor: any `concurrent.futures.Executor`, a cluster's for instance; each run is one task. None trains here,
+            runs of one shape together (`train_stacked`).
 
     Raises:
         SweepError: at the end, if runs failed; it describes each with its traceback.
@@ -266,8 +177,9 @@ def sweep(runs: Iterable[Run], store: ResultStore, executor: Executor | None = N
     missing = [run for run in dict.fromkeys(runs) if run not in results]
     failures: dict[str, list[Run]] = {}  # by traceback: a hundred runs may share one cause
     if missing:
-        with bar(total=len(missing), desc="runs", unit="run") as progress:
-            for run, outcome in _carry_out(missing, executor):
+        outcomes = _train_here(missing) if executor is None else _train_on(executor, missing)
+        with bar(total=len(missing), desc="runs", unit="run") as progress, closing(outcomes):
+            for run, outcome in outcomes:
                 if isinstance(outcome, Result):
                     store.save(outcome)
                     results[run] = outcome
@@ -284,11 +196,20 @@ def sweep(runs: Iterable[Run], store: ResultStore, executor: Executor | None = N
     return [results[run] for run in runs]
 
 
-def _carry_out(runs: list[Run], executor: Executor | None) -> Iterator[tuple[Run, Result | Exception]]:
-    if executor is None:
-        for run in runs:
-            yield run, _outcome(partial(train_result, run))
-        return
+def _train_here(runs: Sequence[Run]) -> Outcomes:
+    by_shape: dict[str, list[Run]] = {}
+    for run in runs:
+        by_shape.setdefault(shape(run), []).append(run)
+    for group in by_shape.values():
+        size = STACK[default_device().type]
+        for stack in (group[i : i + size] for i in range(0, len(group), size)):
+            if len(stack) == 1:
+                yield stack[0], _outcome(partial(train_result, stack[0]))
+            else:
+                yield from train_stacked(stack)
+
+
+def _train_on(executor: Executor, runs: Sequence[Run]) -> Outcomes:
     futures = {executor.submit(train_result, run): run for run in runs}
     try:
         for future in as_completed(futures):
@@ -320,8 +241,3 @@ def worker_setup(threads: int) -> None:
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     parent.join()
     os._exit(1)
-
-
-def train_result(run: Run) -> Result:
-    """`train` without the model: what a worker process sends back."""
-    return train(run)[1]

@@ -48,6 +48,16 @@ class Protocol:
 class NonFiniteLoss(RuntimeError):
     """The loss stopped being a number; the message names the epoch, the step and what to look at."""
 
+    def __init__(self, loss: float, step: int, epoch: int) -> None:
+        super().__init__(loss, step, epoch)  # the arguments, so that the exception can travel between processes
+        self.loss, self.step, self.epoch = loss, step, epoch
+
+    def __str__(self) -> str:
+        return (
+            f"the loss is {self.loss} at step {self.step} of epoch {self.epoch}: look for NaN or infinite values in "
+            "the inputs, or lower the learning rate"
+        )
+
 
 @dataclass
 class Fit:
@@ -147,10 +157,7 @@ def _train_epoch(model: nn.Module, optimizer: Adam, train: Examples, batches: tu
         loss = F.cross_entropy(model(x).logits, y)
         value = loss.item()
         if not math.isfinite(value):
-            raise NonFiniteLoss(
-                f"the loss is {value} at step {step} of epoch {epoch}: look for NaN or infinite values in the inputs, "
-                "or lower the learning rate"
-            )
+            raise NonFiniteLoss(value, step, epoch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,0 +1,267 @@
+"""Train many models of one shape as one program: `fit`, times M, for less than M times the cost.
+
+A small model leaves a processor idle between its many small operations. Here the weights of M models are stacked, so
+that each operation serves all of them: a linear layer becomes one `torch.baddbmm`. The models share the examples in
+memory and nothing else. Each has its own split, batch order, temperature, learning rate and early stop, and leaves the
+stack, with its share of Adam's moments, when it is finished.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from laya_nb import backbones, heads, seeds
+from laya_nb.data import Dataset, Examples, check_examples
+from laya_nb.models import DepthClassifier
+from laya_nb.optimizer import StackedAdam
+from laya_nb.progress import bar
+from laya_nb.training import EVALUATION_BATCH, Fit, NonFiniteLoss, Protocol, default_device
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a stack, with the seed of its split and batch order. `fit_stacked` trains the model in place."""
+
+    model: DepthClassifier
+    seed: int
+    protocol: Protocol = field(default_factory=Protocol)
+
+
+def fit_stacked(
+    members: Sequence[Member], dataset: Dataset, *, device: torch.device | str | None = None
+) -> Iterator[tuple[int, Fit | NonFiniteLoss]]:
+    """Train all members at once; give each one's number and outcome as soon as it is finished.
+
+    A member comes out as `fit` would leave it, up to the rounding of sums: with the weights of its best epoch, in
+    evaluation mode, on `device`. A member whose loss is not finite ends there, and the others go on.
+
+    Args:
+        members: models with equal layers, and protocols with equal batch sizes and shares of validation.
+        dataset: each member takes its own split of it, by its seed.
+        device: a GPU where there is one, by default.
+
+    Raises:
+        ValueError: for no members, or members that cannot be stacked; the message says why.
+        DataError: for data that `fit` would refuse.
+    """
+    if not members:
+        raise ValueError("there are no members to train")
+    for name in ("batch_size", "validation"):
+        values = {getattr(member.protocol, name) for member in members}
+        if len(values) > 1:
+            raise ValueError(f"members of a stack need one {name}, got {sorted(values)}")
+    training = _Training(members, dataset, torch.device(device) if device is not None else default_device())
+    epochs = max(member.protocol.max_epochs for member in members)
+    with bar(total=epochs, desc="stacked training", unit="epoch") as progress:
+        for epoch in range(1, epochs + 1):
+            yield from training.epoch(epoch)
+            progress.set_postfix(models=len(training.running))
+            progress.update()
+            if not training.running:
+                break
+
+
+class _Training:
+    """The members still in training: stacked weights, Adam's moments, and where each stands."""
+
+    def __init__(self, members: Sequence[Member], dataset: Dataset, device: torch.device) -> None:
+        self.members = members
+        self.running = list(range(len(members)))
+        self.device = device
+        self.data = Examples(dataset.train.x.to(device), dataset.train.y.to(device))
+        self.parts = [dataset.split_indices(member.seed, member.protocol.validation) for member in members]
+        for member, part in zip(members, self.parts, strict=True):
+            for what, index in zip(("train part", "validation part"), part, strict=True):
+                labels = dataset.train.y[index]
+                check_examples(what, Examples(labels, labels), member.model.head.num_classes)
+        self.orders = [seeds.generator(member.seed, "batch order") for member in members]
+        self.fits = [Fit() for _ in members]
+        self.best = [-1.0] * len(members)
+        self.model = stack([member.model.to(device) for member in members])
+        self.optimizer = StackedAdam(self.model.parameters(), [m.protocol.learning_rate for m in members])
+
+    def epoch(self, epoch: int) -> list[tuple[int, Fit | NonFiniteLoss]]:
+        """One pass over each member's data; the members that it finished."""
+        start = time.perf_counter()
+        losses, sizes = self._train()
+        accuracies = self._validate()
+        seconds = (time.perf_counter() - start) / len(self.running)
+        done: list[tuple[int, Fit | NonFiniteLoss]] = []
+        for row, number in enumerate(self.running):
+            result, protocol = self.fits[number], self.members[number].protocol
+            result.seconds += seconds
+            try:
+                _check_finite(losses[row], epoch)
+            except NonFiniteLoss as error:
+                done.append((number, error))
+                continue
+            result.train_loss.append(float(losses[row] @ sizes / sizes.sum()))
+            result.validation_accuracy.append(accuracies[row])
+            if accuracies[row] > self.best[number]:
+                self.best[number], result.best_epoch = accuracies[row], epoch
+                unstack(self.model, row, self.members[number].model)
+            if epoch - result.best_epoch >= protocol.patience or epoch == protocol.max_epochs:
+                self.members[number].model.eval()
+                done.append((number, result))
+        if done:
+            self._drop({number for number, _ in done})
+        return done
+
+    def _train(self) -> tuple[Tensor, Tensor]:
+        """The mean loss of every batch (members, batches), and the batches' sizes, as float64 on the CPU."""
+        self.model.train()
+        orders = []
+        for number in self.running:
+            train = self.parts[number][0]
+            orders.append(train[torch.randperm(len(train), generator=self.orders[number])])
+        batches = torch.stack(orders).to(self.device).split(self.members[0].protocol.batch_size, dim=1)
+        losses = []
+        for index in batches:
+            x, y = self._take(index)
+            logits = self.model(x).logits.flatten(0, 1)
+            loss = F.cross_entropy(logits, y.flatten(), reduction="none").view(index.shape).mean(dim=1)
+            self.optimizer.zero_grad()
+            loss.sum().backward()  # a mean within each member, a sum over them: none feels the others
+            self.optimizer.step()
+            losses.append(loss.detach())
+        sizes = torch.tensor([index.shape[1] for index in batches], dtype=torch.float64)
+        return torch.stack(losses, dim=1).double().cpu(), sizes
+
+    @torch.inference_mode()
+    def _validate(self) -> list[float]:
+        self.model.eval()
+        indices = torch.stack([self.parts[number][1] for number in self.running]).to(self.device)
+        right = []
+        for index in indices.split(EVALUATION_BATCH, dim=1):
+            x, y = self._take(index)
+            right.append(self.model(x).logits.argmax(dim=2) == y)
+        return torch.cat(right, dim=1).float().mean(dim=1).tolist()
+
+    def _take(self, index: Tensor) -> Examples:
+        """Examples (M, B, ...) for indices (M, B)."""
+        x, y = (tensor.index_select(0, index.flatten()) for tensor in self.data)
+        return Examples(x.unflatten(0, index.shape), y.unflatten(0, index.shape))
+
+    def _drop(self, finished: set[int]) -> None:
+        rows = [row for row, number in enumerate(self.running) if number not in finished]
+        self.running = [self.running[row] for row in rows]
+        keep(self.model, rows)
+        self.optimizer.keep(self.model.parameters(), rows)
+
+
+def _check_finite(losses: Tensor, epoch: int) -> None:
+    bad = (~losses.isfinite()).nonzero()
+    if len(bad):
+        step = int(bad[0])
+        raise NonFiniteLoss(float(losses[step]), step + 1, epoch)
+
+
+class _Linear(nn.Module):
+    """M linear layers: (M, ..., inputs) to (M, ..., outputs)."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        # Transposed, so that the gradient of the product has the weight's own memory layout and need not be copied.
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach().T for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach().unsqueeze(0) for layer in layers]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.baddbmm(self.bias, x.flatten(1, -2), self.weight)
+        return y.unflatten(1, x.shape[1:-1])
+
+    def write(self, row: int, layer: nn.Linear) -> None:
+        layer.weight.copy_(self.weight[row].T)
+        layer.bias.copy_(self.bias[row, 0])
+
+
+class _LayerNorm(nn.Module):
+    """M layer norms of (M, ..., width)."""
+
+    def __init__(self, layers: Sequence[nn.LayerNorm]) -> None:
+        super().__init__()
+        self.shape, self.eps = layers[0].normalized_shape, layers[0].eps
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach().unsqueeze(0) for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach().unsqueeze(0) for layer in layers]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias, F.layer_norm(x, self.shape, eps=self.eps), self.weight)
+
+    def write(self, row: int, layer: nn.LayerNorm) -> None:
+        layer.weight.copy_(self.weight[row, 0])
+        layer.bias.copy_(self.bias[row, 0])
+
+
+_STACKED: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    nn.Linear: _Linear,
+    nn.LayerNorm: _LayerNorm,
+    nn.Flatten: lambda layers: nn.Flatten(layers[0].start_dim + 1, layers[0].end_dim),
+}
+# Their forward serves stacked hidden states (M, B, d) as it serves (B, d), once the layers in them are stacked.
+_AS_THEY_ARE = (
+    DepthClassifier, backbones.MLP, backbones.Exposed, nn.Sequential, nn.ModuleList, nn.GELU, nn.Identity,
+    heads.LastLayerHead, heads.LastLayerMLPHead, heads.ConcatHead, heads.ScalarMixHead, heads.LAYAHead,
+)  # fmt: skip
+
+
+def stack(models: Sequence[DepthClassifier]) -> DepthClassifier:
+    """One model with the weights of M: it maps (M, B, ...) to logits (M, B, C) and attention (M, B, L).
+
+    Raises:
+        ValueError: if the models differ in more than weights and temperature, or have a layer that cannot be stacked.
+    """
+    stacked = copy.deepcopy(models[0])
+    for name, first in models[0].named_modules():
+        for model in models[1:]:
+            other = dict(model.named_modules()).get(name)
+            if _settings(other) != _settings(first):
+                raise ValueError(f"models to stack differ in {name or 'kind'}: {first} and {other}")
+        layers = [model.get_submodule(name) for model in models]
+        if type(first) in _STACKED:
+            stacked.set_submodule(name, _STACKED[type(first)](layers))
+        elif isinstance(first, _AS_THEY_ARE):
+            for own in dict(first.named_parameters(recurse=False)):
+                values = [getattr(layer, own).detach().unsqueeze(0) for layer in layers]
+                setattr(stacked.get_submodule(name), own, nn.Parameter(torch.stack(values)))
+        else:
+            raise ValueError(f"{name} is a {type(first).__name__}, which cannot be stacked; train with fit")
+    stacked.head.ndim = 3
+    if isinstance(stacked.head, heads.LAYAHead):
+        temperatures = [model.head.temperature for model in models]
+        del stacked.head.temperature
+        weight = next(stacked.head.parameters())
+        stacked.head.register_buffer("temperature", weight.new_tensor(temperatures)[:, None, None])
+    return stacked
+
+
+def _settings(layer: nn.Module | None) -> dict[str, object]:
+    """What decides a layer's shape and function, its weights and a head's temperature aside."""
+    if layer is None:
+        return {}
+    public = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
+    return public | {"training": None, "temperature": None, "type": type(layer)}
+
+
+@torch.no_grad()
+def unstack(stacked: DepthClassifier, row: int, model: DepthClassifier) -> None:
+    """Write the weights of one member of a stack into a model of its own."""
+    for name, layer in model.named_modules():
+        source = stacked.get_submodule(name)
+        if isinstance(source, _Linear | _LayerNorm):
+            source.write(row, layer)
+        else:
+            for own, parameter in layer.named_parameters(recurse=False):
+                parameter.copy_(getattr(source, own)[row, 0])
+
+
+def keep(stacked: DepthClassifier, rows: Sequence[int]) -> None:
+    """Leave only these members in a stack."""
+    for layer in stacked.modules():
+        for name, parameter in list(layer.named_parameters(recurse=False)):
+            setattr(layer, name, nn.Parameter(parameter.detach()[rows]))
+        for name, buffer in list(layer.named_buffers(recurse=False)):
+            setattr(layer, name, buffer[rows])
