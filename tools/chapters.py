@@ -116,7 +116,7 @@ def digest(parts: Iterable[bytes]) -> str:
 
 def stamp(notebook: NotebookNode, reads: list[str], root: Path = ROOT) -> dict[str, Any]:
     """Hashes of the chapter's code, of the package, and of the published files that it reads."""
-    package = sorted((root / "src" / "laya_nb").glob("*.py"))
+    package = sorted((root / "src" / "laya_nb").rglob("*.py"))
     files = [root / "data" / name for name in reads]
     return {
         "code": digest(cell.source.encode() for cell in code_cells(notebook)),
