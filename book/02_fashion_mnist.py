@@ -105,10 +105,10 @@ results = sweep(runs, ResultStore())
 # The published runs are read from the store; a run that is not there is trained now. Accuracy on the test set:
 
 # %%
-from laya_nb import findings
+from laya_nb import tables
 
-table = findings.percent_table(results)
-findings.benchmark_table(table, published)
+table = tables.percent_table(results)
+tables.benchmark_table(table, published)
 
 # %% [markdown]
 # ± is the standard deviation over seeds; the interval is for the mean. Parameters are the head's alone. Seconds are for
@@ -126,7 +126,7 @@ findings.benchmark_table(table, published)
 from laya_nb.statistics import compare_all
 
 comparisons = compare_all(table, "accuracy", heads[0], margin)
-findings.comparison_table(comparisons)
+tables.comparison_table(comparisons)
 
 # %% mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-benchmark"}}
 from laya_nb import figures

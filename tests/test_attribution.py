@@ -69,3 +69,93 @@ def test_a_shared_favourite_layer_is_no_agreement() -> None:
     favourite = np.stack([attention(3000) * 0.1 + np.array([0, 0, 0.9]) for _ in range(2)])
     assert attribution.pairwise_correlation(favourite) == pytest.approx([0.0], abs=0.06)
     assert attribution.chance_agreement(favourite) == pytest.approx([1.0])
+
+
+def planted(share: float, trainings: int, seed: int = 0) -> np.ndarray:
+    """Profiles (S, 200, 1) whose variance is common to all trainings to the given share."""
+    draw = np.random.default_rng(seed).standard_normal
+    return np.sqrt(share) * draw((1, 200, 1)) + np.sqrt(1 - share) * draw((trainings, 200, 1))
+
+
+def test_grouping_is_blind_to_the_names_of_layers() -> None:
+    profiles = np.stack([attention(5), attention(5)])
+    renamed = profiles[:, :, [2, 0, 1]]
+    assert attribution.grouping(profiles).shape == (2, 10)
+    np.testing.assert_allclose(attribution.grouping(renamed), attribution.grouping(profiles))
+    assert attribution.grouping(profiles)[0, 0] == pytest.approx(np.linalg.norm(profiles[0, 0] - profiles[0, 1]))
+
+
+def test_shuffles_keep_what_a_training_has_and_lose_what_it_shares() -> None:
+    shared = np.stack([attention(600)] * 6)
+    shuffled = attribution.shuffle_rows(shared, np.random.default_rng(0))
+    np.testing.assert_allclose(np.sort(shuffled, axis=1), np.sort(shared, axis=1))
+    assert attribution.pairwise_correlation(shuffled).mean() == pytest.approx(0, abs=0.06)
+
+    labels = np.arange(600) % 12
+    by_class = np.stack([attention(12)[labels]] * 30)  # all trainings alike, all images of a class alike
+    exchanged = attribution.shuffle_classes(by_class, labels, np.random.default_rng(0))
+    for one in exchanged:
+        profile = attribution.class_profiles(one, labels, 12)
+        np.testing.assert_allclose(one, profile[labels])  # classes move as a whole
+        np.testing.assert_allclose(np.sort(profile, axis=0), np.sort(by_class[0, :12], axis=0))
+    assert attribution.pairwise_correlation(exchanged).mean() == pytest.approx(0, abs=0.06)
+
+
+def test_p_value_counts_the_observed_value() -> None:
+    assert attribution.p_value(0.5, np.array([0.1, 0.5, 0.9])) == pytest.approx(3 / 4)
+    assert attribution.p_value(2.0, np.zeros(99)) == pytest.approx(0.01)
+
+
+def test_pair_estimate_is_a_mean_that_draws_trainings() -> None:
+    pairs = attribution.pairwise_correlation(planted(0.4, 12))
+    found = attribution.pair_estimate(pairs)
+    assert (found.mean, found.std, found.n) == (pytest.approx(pairs.mean()), pytest.approx(pairs.std(ddof=1)), 12)
+    assert found.low < found.mean < found.high
+    assert found == attribution.pair_estimate(pairs)  # a fixed seed
+
+    # One odd training spoils 11 of 66 pairs together: an interval over pairs would be too narrow.
+    odd = np.where(np.arange(66) < 11, 0.0, 1.0)
+    assert attribution.pair_estimate(odd).low < odd.mean() - 2 * odd.std(ddof=1) / np.sqrt(66)
+
+
+def test_a_training_is_no_pair_with_itself() -> None:
+    same = attribution.pair_estimate(np.full(6, 0.3))  # pairs with itself, at 0 or 1, would move the interval
+    assert (same.low, same.mean, same.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert attribution.pair_estimate(np.array([0.2])).n == 2
+    with pytest.raises(ValueError, match="needs 2 trainings"):
+        attribution.common_share(planted(0.5, 1))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_common_share_finds_the_planted_share(share: float) -> None:
+    profiles = planted(share, 40)
+    found = attribution.common_share(profiles)
+    assert found.mean == pytest.approx(share, abs=0.1)
+    assert found.low < found.mean < found.high
+    assert attribution.common_share(10 + 3 * profiles).mean == pytest.approx(found.mean)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_means_agree_as_the_common_share_predicts(share: float) -> None:
+    profiles = planted(share, 20)
+    controls = [attribution.shuffle_rows(profiles, np.random.default_rng(i)) for i in range(20)]
+    found = attribution.averaging(profiles, controls, [1, 2, 5, 10, 11])
+    assert found.groups == (1, 2, 5, 10)  # two groups of 11 do not fit
+    predicted = [attribution.spearman_brown(found.share.mean, k) for k in found.groups]
+    assert found.measured == pytest.approx(predicted, abs=0.1)
+    assert found.shuffled.shape == (4, 20)
+    assert found.shuffled.mean(axis=1) == pytest.approx(np.zeros(4), abs=0.1)
+
+
+def test_averaged_agreement_of_one_is_that_of_pairs() -> None:
+    profiles = planted(0.5, 3)
+    pairs = attribution.pairwise_correlation(profiles)
+    drawn = attribution.averaged_agreement(profiles, 1)
+    assert np.abs(drawn[:, None] - pairs).min(axis=1) == pytest.approx(np.zeros(200))
+    with pytest.raises(ValueError, match="two groups of 2 need 4 trainings, got 3"):
+        attribution.averaged_agreement(profiles, 2)
+
+
+def test_spearman_brown() -> None:
+    assert attribution.spearman_brown(0.5, 2) == pytest.approx(2 / 3)
+    assert (attribution.spearman_brown(0.3, 1), attribution.spearman_brown(-0.2, 10)) == (pytest.approx(0.3), 0.0)

@@ -96,9 +96,9 @@ def pins(lock: str) -> dict[str, list[Requirement]]:
 def unmet(lock: str) -> list[str]:
     """What pyproject.toml asks for and the lock does not give, for each Python."""
     project = PYPROJECT["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["chapters"]]
-    for group in PYPROJECT["dependency-groups"].values():
-        texts += group
+    texts = list(project["dependencies"])
+    for more in (*project["optional-dependencies"].values(), *PYPROJECT["dependency-groups"].values()):
+        texts += more
     locked = pins(lock)
     found = []
     for need in map(Requirement, texts):

@@ -78,6 +78,61 @@ def draw_all() -> list[Figure]:
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
+def ablation_runs() -> pd.DataFrame:
+    rows = [
+        {"tau": tau, "head": head, "seed": seed, "accuracy": rng.normal(89, 1), "entropy": rng.random()}
+        for tau in (0.5, 1.0, 2.0)
+        for head in ("last_layer", "laya")
+        for seed in range(4)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_ablation_figures_show_every_run() -> None:
+    table = ablation_runs()
+    figure = figures.against_setting(table, "tau", {"accuracy": "a", "entropy": "e"}, label="tau", paper=[1.0])
+    for ax, column in zip(figure.axes, ("accuracy", "entropy"), strict=True):
+        dots = [np.asarray(line.get_ydata()) for line in ax.get_lines() if np.size(line.get_xdata()) == 8]
+        np.testing.assert_allclose(np.sort(np.concatenate(dots)), np.sort(table[column]))
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["0.5", "1", "2"]
+        bold = [label.get_fontweight() for label in ax.get_xticklabels()]
+        assert bold == ["normal", "bold", "normal"]
+
+
+def test_means_on_logarithmic_axes_are_geometric() -> None:
+    table = pd.DataFrame({"tau": [1.0, 1.0], "range": [1.0, 100.0]})
+    (ax,) = figures.against_setting(table, "tau", {"range": "r"}, label="tau", log_y=True).axes
+    assert ax.get_lines()[-1].get_ydata() == pytest.approx([10.0])
+
+
+def test_gain_figure_pairs_seeds() -> None:
+    table = ablation_runs()
+    comparisons = {tau: compare_all(rows, "accuracy", "last_layer", 0.5)["laya"] for tau, rows in table.groupby("tau")}
+    right = figures.gain_against_setting(table, "tau", comparisons, "tau").axes[1]  # type: ignore[arg-type]
+    wide = table.pivot_table(index=["tau", "seed"], columns="head", values="accuracy")
+    gains = np.concatenate([line.get_ydata() for line in right.get_lines() if np.size(line.get_xdata()) == 4])
+    np.testing.assert_allclose(gains, wide["laya"] - wide["last_layer"])
+
+
+def test_weights_collapse_and_grid_are_drawn_as_given() -> None:
+    weights = rng.dirichlet(np.ones(3), size=5)
+    (ax,) = figures.mean_weights({"a view": (["h1", "noise2", "h3"], weights)}).axes
+    assert bar_heights(ax) == pytest.approx(weights.mean(axis=0))
+    np.testing.assert_allclose(np.array([line.get_ydata() for line in ax.get_lines()[:3]]), weights.T)
+
+    runs = pd.DataFrame({"profile_entropy": [0.1, 0.9], "entropy": [0.0, 0.8]})
+    (ax,) = figures.collapse_map({"runs": runs}).axes
+    np.testing.assert_allclose(marked(ax, "o")[0], runs["profile_entropy"])
+
+    scores = pd.DataFrame({0: [1.0, 3.0], 1: [2.0, 2.0]}, index=["a", "b"])
+    (ax,) = figures.grid_choice(scores, {"chosen": "b"}).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]  # the best on top
+    assert [text.get_text() for text in ax.texts] == ["chosen"]
+
+    (ax,) = figures.agreement_between_trainings({1.0: np.array([0.2, 0.4])}, "tau").axes
+    assert ax.get_lines()[-1].get_ydata() == pytest.approx([0.3])
+
+
 def test_figures_show_themselves_without_a_backend() -> None:
     for figure in draw_all():
         assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]

@@ -148,3 +148,23 @@ def test_wrong_hidden_states_are_named(states: list[Tensor], message: str) -> No
 def test_wrong_sizes_are_named(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LAYAHead(**({"in_dims": [4, 6], "num_classes": 3} | arguments))
+
+
+@pytest.mark.parametrize("psi", ["identity", "mlp"])
+def test_with_one_layer_laya_is_a_plain_head(psi: str) -> None:
+    """L = 1: the weight is 1 whatever the scorer says, and adapter and classifier make one linear layer."""
+    head = LAYAHead([7], num_classes=3, d_star=5, temperature=0.3, psi=psi).double()  # type: ignore[arg-type]
+    adapter, classifier = head.adapters[0], head.classifier
+    plain = nn.Linear(7, 3).double()
+    with torch.no_grad():
+        plain.weight.copy_(classifier.weight @ adapter.weight)  # type: ignore[operator]
+        plain.bias.copy_(classifier.weight @ adapter.bias + classifier.bias)  # type: ignore[operator]
+    h = torch.randn(4, 7, dtype=torch.float64)
+    logits, attention = head([h])
+    assert attention is not None
+    assert torch.equal(attention, torch.ones(4, 1, dtype=torch.float64))
+    assert torch.equal(logits, classifier(adapter(h)))
+    torch.testing.assert_close(logits, plain(h))
+    logits.square().sum().backward()
+    unused = [*head.scorer.parameters(), *head.psi.parameters()]
+    assert all(parameter.grad is not None and not parameter.grad.any() for parameter in unused)

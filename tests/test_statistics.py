@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from laya_nb.statistics import compare, compare_all, estimate, welch_t
+from laya_nb.statistics import compare, compare_all, estimate, slopes, welch_t
 
 VALUES = st.lists(st.floats(-100, 100), min_size=3, max_size=12)
 
@@ -101,3 +101,12 @@ def test_welch_from_the_papers_table() -> None:
 def test_what_carries_no_answer_is_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_slopes_one_for_each_seed() -> None:
+    rows = [{"seed": seed, "tau": tau, "y": 3.0 * tau**seed} for seed in (1, 2) for tau in (0.1, 1.0, 10.0)]
+    table = pd.DataFrame(rows)
+    assert slopes(table, "y", "tau", log_y=True, log_x=True) == pytest.approx([1, 2])
+    assert slopes(table[table["seed"] == 1], "y", "tau") == pytest.approx([3])
+    with pytest.raises(ValueError, match="a slope needs at least 2 values of tau, seed 1 has 1"):
+        slopes(table[table["tau"] == 1.0], "y", "tau")

@@ -28,6 +28,8 @@ from laya_nb.data import Examples
 from laya_nb.experiment import HeadName, Run, build_model
 from laya_nb.models import DepthClassifier
 from laya_nb.optimizer import Adam
+from laya_nb.runs import STACK
+from laya_nb.stacked import Member, _Training
 from laya_nb.training import Protocol, _train_epoch
 
 HEADS: tuple[HeadName, ...] = ("laya", "last_layer")
@@ -53,11 +55,19 @@ def interleave(functions: dict[str, Callable[[], object]], repeats: int) -> dict
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(repeats + 1):
         for name, function in functions.items():
+            _synchronise()
             start = time.perf_counter()
             function()
+            _synchronise()
             if turn:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def _synchronise() -> None:
+    """Wait for the GPU, where there is one: what is asked of it is not done when the call returns."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -68,14 +78,47 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
 class Trainer:
     """One model and the steps of `fit`, some at a time, on random batches."""
 
-    def __init__(self, head: HeadName, train: Examples) -> None:
-        self.train = train
-        self.model: DepthClassifier = build_model(Run(head=head), train.x[0].numel(), 10)
+    def __init__(self, head: HeadName, train: Examples, device: str = "cpu") -> None:
+        self.train = Examples(train.x.to(device), train.y.to(device))
+        self.model: DepthClassifier = build_model(Run(head=head), train.x[0].numel(), 10).to(device)
         self.optimizer = Adam(self.model.parameters(), 3e-4)
 
     def steps(self, count: int) -> None:
+        _train_epoch(self.model, self.optimizer, self.train, self.batches(count), epoch=1)
+
+    def batches(self, count: int) -> tuple[Tensor, ...]:
         order = torch.randperm(count * BATCH) % len(self.train.y)  # the sample is shorter than that, and goes round
-        _train_epoch(self.model, self.optimizer, self.train, order.split(BATCH), epoch=1)
+        return order.to(self.train.y.device).split(BATCH)
+
+    def graph(self) -> Callable[[int], None]:
+        """The same steps on a GPU as a CUDA graph: captured once, replayed for every batch, no loss read back."""
+        self.model.train()
+        index = torch.arange(BATCH, device=self.train.y.device) % len(self.train.y)
+
+        def step() -> None:
+            x, y = self.train.x.index_select(0, index), self.train.y.index_select(0, index)
+            loss = F.cross_entropy(self.model(x).logits, y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+        aside = torch.cuda.Stream()  # PyTorch wants some steps on another stream before it captures one
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                step()
+        torch.cuda.current_stream().wait_stream(aside)
+        self.optimizer.zero_grad()
+        captured = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(captured):
+            step()
+
+        def steps(count: int) -> None:
+            for batch in self.batches(count):
+                index.copy_(batch)
+                captured.replay()
+
+        return steps
 
     def steps_on(self, images: "TransformedImages", count: int) -> None:
         """The same steps, as training loops usually write them."""
@@ -172,6 +215,52 @@ def share_of_peak(train: Examples, repeats: int) -> list[Row]:
     return rows
 
 
+def stacked(train: Examples, repeats: int) -> list[Row]:
+    """Whole steps of LAYA models, batches and Adam included: cost a model in a stack, over one model alone."""
+    before = torch.get_num_threads()
+    rows = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            rows += _stacked(train, repeats, "cpu", f"{threads} thread" + "s" * (threads > 1))
+    finally:
+        torch.set_num_threads(before)
+    if torch.cuda.is_available():
+        rows += _stacked(train, repeats, "cuda", "GPU")
+    return rows
+
+
+def _stacked(train: Examples, repeats: int, device: str, where: str) -> list[Row]:
+    steps = 10
+    sizes = sorted({15, STACK[device]})
+    functions: dict[str, Callable[[], object]] = {"alone": partial(Trainer("laya", train, device).steps, steps)}
+    if device == "cuda":
+        functions["alone, CUDA graph"] = partial(Trainer("laya", train, device).graph(), steps)
+    for size in sizes:
+        functions[f"{size} together"] = _stack_of(size, train, device, steps)
+    seconds = interleave(functions, repeats)
+    for size in sizes:
+        seconds[f"{size} together"] = [value / size for value in seconds[f"{size} together"]]
+    rows = [
+        Row(f"stack, {where}: a step of a model, {name}", "ms", [1000 * value / steps for value in values])
+        for name, values in seconds.items()
+    ]
+    alone = seconds.pop("alone")
+    return rows + [
+        Row(f"stack, {where}: {name}, over alone", "x", ratios(values, alone)) for name, values in seconds.items()
+    ]
+
+
+def _stack_of(size: int, train: Examples, device: str, steps: int) -> Callable[[], object]:
+    """`fit_stacked`'s pass over so many batches of each member."""
+    dataset = data.Dataset("benchmark", "", data.FASHION_MNIST_CLASSES, train, train)
+    runs = [Run(seed=seed) for seed in range(size)]
+    members = [Member(build_model(run, train.x[0].numel(), 10), run.seed) for run in runs]
+    training = _Training(members, dataset, torch.device(device))
+    training.parts = [(kept[: steps * BATCH], held_out) for kept, held_out in training.parts]
+    return training._train
+
+
 def multiply_adds(model: nn.Module) -> int:
     """Of one training step's matrix products: batch x sum over linear layers of inputs x outputs x 3.
 
@@ -182,13 +271,13 @@ def multiply_adds(model: nn.Module) -> int:
     return BATCH * (3 * sum(sizes) - sizes[0])
 
 
-BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (epochs, overhead, share_of_peak)
+BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (epochs, overhead, share_of_peak, stacked)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the book trains on this machine.")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--repeats", type=int, default=7, help="turns (default: 7, under three minutes in all)")
+    parser.add_argument("--repeats", type=int, default=7, help="turns (default: 7, under four minutes in all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every single value there")
     parser.add_argument("--only", choices=[function.__name__ for function in BENCHMARKS], help="one of the benchmarks")
     arguments = parser.parse_args()

@@ -9,18 +9,16 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Literal
 
 import numpy as np
 import torch
 
-from laya_nb import checkpoints, paths
+from laya_nb import checkpoints, paper, paths
 from laya_nb.runs import HEAD_DEFAULTS, Run, grid, sweep, train, worker_setup
 from laya_nb.store import PUBLISHED_RESULTS, ResultStore
 
 # One thread a process: two models at once on two cores take less time than one after the other on both.
 THREADS = 1
-PSI: tuple[Literal["identity", "mlp"], ...] = ("identity", "mlp")
 
 
 def published_runs() -> list[Run]:
@@ -32,7 +30,7 @@ def published_runs() -> list[Run]:
         redundancy_runs(range(5)),  # 07
         grid(seed=range(20), head=["laya", "scalar_mix"]),  # 08
         grid(seed=range(5), d_star=[8, 32, 96, 256, 512, 1024], scorer_width=[192]),  # 05
-        paper_grid(range(3)),  # 05
+        [Run(seed=seed, **setting) for seed in range(3) for setting in paper.grid_settings("fashion_mnist")],  # 05
     ]
     return list(dict.fromkeys(run for runs in chapters for run in runs))
 
@@ -50,18 +48,6 @@ def redundancy_runs(seeds: Sequence[int]) -> list[Run]:
     ]  # fmt: skip
     tied = grid(seed=seeds, hidden_dims=[(128,) * 4, (128,) * 8], tied=[True])
     return grid(seed=seeds, view=views) + tied + grid(seed=seeds, temperature=[100.0])
-
-
-def paper_grid(seeds: Sequence[int]) -> list[Run]:
-    """The 36 settings among which the paper chose."""
-    return [
-        Run(seed=seed, d_star=d_star, temperature=temperature, psi=psi, scorer_width=factor * d_star)
-        for seed in seeds
-        for d_star in (64, 96, 128)
-        for temperature in (0.5, 1.0, 1.5)
-        for psi in PSI
-        for factor in (1, 2)
-    ]
 
 
 def publish_checkpoint(run: Run) -> None:

@@ -3,11 +3,15 @@
 Attention is an array (N, L), rows summing to 1. Several trainings of one setting are stacked as (S, N, L).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from scipy import stats
+from scipy.spatial.distance import pdist, squareform
+
+from laya_nb.statistics import Estimate
 
 
 def class_profiles(
@@ -91,3 +95,137 @@ def chance_agreement(attention: np.ndarray) -> np.ndarray:
     layers = attention.shape[-1]
     shares = np.stack([np.bincount(top, minlength=layers) for top in attention.argmax(axis=-1)]) / attention.shape[1]
     return np.array([float(a @ b) for a, b in combinations(shares, 2)])
+
+
+# --- many trainings -----------------------------------------------------------------------------------------------
+# A pair of trainings shares each of its trainings with other pairs, so pairs are not independent. Intervals draw
+# trainings, not pairs.
+
+
+def grouping(profiles: np.ndarray) -> np.ndarray:
+    """Which classes are treated alike: the distance of every pair of classes, (S, C * (C - 1) / 2), for (S, C, L).
+
+    The names of layers do not enter: a training that uses layer 1 where another uses layer 3 has the same grouping.
+    """
+    return np.stack([pdist(profile) for profile in profiles])
+
+
+def shuffle_rows(profiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Profiles (S, N, ...) with the rows of each training in an order of its own: trainings that agree on no row."""
+    return np.stack([rng.permutation(profile) for profile in profiles])
+
+
+def shuffle_classes(attention: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Attention (S, N, L) with the classes of each training in an order of its own.
+
+    An example takes the weights of a random example of the class that its own class was exchanged with. So each
+    training treats classes as unlike each other as before, and trainings agree on no class and no example.
+    """
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    shuffled = np.empty_like(attention)
+    for one, other in zip(shuffled, attention, strict=True):
+        for target, source in zip(members, rng.permutation(len(members)), strict=True):
+            one[target] = other[rng.choice(members[source], len(target))]
+    return shuffled
+
+
+def p_value(observed: float, shuffled: np.ndarray) -> float:
+    """The share of shuffles with at least the observed value, the observed one counted as a shuffle (one-sided)."""
+    return float((1 + (shuffled >= observed).sum()) / (1 + len(shuffled)))
+
+
+def pair_estimate(pairs: np.ndarray, confidence: float = 0.95, resamples: int = 4000, seed: int = 0) -> Estimate:
+    """The mean of pair values (S * (S - 1) / 2,), in the order of `pairwise_correlation`, with an interval.
+
+    The interval is a percentile bootstrap over trainings: S of them are drawn with replacement, and their pairs
+    averaged, without those of a training with itself. Where trainings share nothing it is too wide rather than too
+    narrow. `std` is that of the pairs, `n` the number of trainings.
+    """
+    table = squareform(pairs)
+    return _pair_mean(table, np.ones(len(table)), confidence, resamples, seed)
+
+
+def common_share(profiles: np.ndarray, confidence: float = 0.95, resamples: int = 4000, seed: int = 0) -> Estimate:
+    """The share of the variance of profiles (S, ...) that is common to all trainings: the intraclass correlation.
+
+    It is the mean covariance of two trainings over the mean variance of one, after each layer's mean over the rows is
+    taken out. 1: all trainings are alike; 0: they have nothing in common; the estimate can fall below. The interval
+    is that of `pair_estimate`.
+    """
+    centred = _centred(profiles)
+    table = centred @ centred.T
+    return _pair_mean(table, np.diag(table), confidence, resamples, seed)
+
+
+def spearman_brown(share: float, k: float) -> float:
+    """The correlation to expect between two means of k trainings each, if trainings have `share` in common."""
+    share = max(share, 0.0)
+    return k * share / (1 + (k - 1) * share)
+
+
+def averaged_agreement(profiles: np.ndarray, k: int, splits: int = 200, seed: int = 0) -> np.ndarray:
+    """Correlations (splits,) between the mean profiles of two groups of k trainings; the groups share none.
+
+    Groups are drawn at random. Each layer's mean over the rows is removed first, as in `pairwise_correlation`.
+
+    Raises:
+        ValueError: for fewer than 2 * k trainings.
+    """
+    trainings = len(profiles)
+    if not 1 <= k <= trainings // 2:
+        raise ValueError(f"two groups of {k} need {2 * k} trainings, got {trainings}")
+    order = np.random.default_rng(seed).permuted(np.tile(np.arange(trainings), (splits, 1)), axis=1)
+    centred = _centred(profiles)
+    first, second = (centred[group].mean(axis=1) for group in (order[:, :k], order[:, k : 2 * k]))
+    first, second = (mean / np.linalg.norm(mean, axis=1, keepdims=True) for mean in (first, second))
+    return (first * second).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How two means of `groups[i]` trainings correlate: `measured[i]`, a mean over random groups.
+
+    `shuffled` (K, R) is the same for R shuffled sets of profiles; `share` is `common_share`'s answer.
+    """
+
+    groups: tuple[int, ...]
+    measured: np.ndarray
+    shuffled: np.ndarray
+    share: Estimate
+
+
+def averaging(profiles: np.ndarray, controls: Sequence[np.ndarray], groups: Sequence[int], seed: int = 0) -> Averaging:
+    """Measure whether averaging over trainings helps; group sizes that need more trainings than there are drop out."""
+    sizes = tuple(k for k in groups if 2 * k <= len(profiles))
+    measured = np.array([averaged_agreement(profiles, k, seed=seed).mean() for k in sizes])
+    shuffled = np.array([[averaged_agreement(c, k, seed=seed).mean() for c in controls] for k in sizes])
+    return Averaging(sizes, measured, shuffled, common_share(profiles))
+
+
+def _centred(profiles: np.ndarray) -> np.ndarray:
+    """(S, rows, ...) without each training's mean over the rows, flattened to (S, F)."""
+    return (profiles - profiles.mean(axis=1, keepdims=True)).reshape(len(profiles), -1)
+
+
+def _pair_mean(table: np.ndarray, own: np.ndarray, confidence: float, resamples: int, seed: int) -> Estimate:
+    """The mean of a symmetric table (S, S) over pairs of different trainings, over the mean of `own` (S,).
+
+    Raises:
+        ValueError: for fewer than two trainings.
+    """
+    trainings = len(table)
+    if trainings < 2:
+        raise ValueError(f"a pair needs 2 trainings, got {trainings}")
+    between = table - np.diag(np.diag(table))
+
+    def mean(counts: np.ndarray) -> np.ndarray:
+        """For trainings drawn as often as counts (R, S) say."""
+        total = np.einsum("rs,st,rt->r", counts, between, counts, optimize=True)
+        return total / (trainings**2 - (counts**2).sum(axis=1)) / (counts @ own / trainings)
+
+    drawn = np.random.default_rng(seed).multinomial(trainings, np.full(trainings, 1 / trainings), size=resamples)
+    drawn = drawn[(drawn > 0).sum(axis=1) > 1]  # one training alone holds no pair
+    low, high = np.quantile(mean(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
+    pairs = table[np.triu_indices(trainings, k=1)] / own.mean()
+    std = float(pairs.std(ddof=1)) if len(pairs) > 1 else 0.0
+    return Estimate(float(mean(np.ones((1, trainings)))[0]), std, float(low), float(high), trainings)

@@ -70,7 +70,7 @@ class Run:
         if not isinstance(self.protocol, Protocol):
             raise ValueError(f"protocol must be a Protocol, got {self.protocol!r}")
         object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
-        if self.tied not in (None, True):
+        if self.tied is not None and self.tied is not True:
             raise ValueError(f"tied must be True or None, got {self.tied!r}")
         if self.view is not None:
             if not isinstance(self.view, list | tuple):

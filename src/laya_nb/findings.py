@@ -1,15 +1,14 @@
 """What the book finds, one line a question, computed from finished runs. The introduction and README show these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from laya_nb import attribution, paper
-from laya_nb.runs import HEAD_LABELS
-from laya_nb.statistics import Comparison, compare, compare_all, estimate
-from laya_nb.store import Result, frame
+from laya_nb.statistics import Comparison, Estimate, compare, compare_all, estimate, slopes
+from laya_nb.store import Result
+from laya_nb.tables import attention_table, effective_layers, percent_table
 
 MARGIN = 0.5  # points of accuracy: less than this is too small to matter, by our choice
 
@@ -22,50 +21,6 @@ class Finding:
     measured: str
     answer: str
     chapter: str
-
-
-def percent_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a run, with accuracy and macro-F1 in percent."""
-    table = frame(results)
-    return table.assign(accuracy=100 * table["accuracy"], macro_f1=100 * table["macro_f1"])
-
-
-def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
-    """One row a head, ready to show: mean ± std, 95 % t interval, the paper's accuracy, what the head costs.
-
-    Args:
-        table: as `percent_table` gives it.
-        published: per head, the paper's mean and standard deviation in percent.
-    """
-    rows = {}
-    for head, runs in table.groupby("head", sort=False):
-        accuracy, f1 = estimate(runs["accuracy"].to_numpy()), estimate(runs["macro_f1"].to_numpy())
-        reported = published.get(str(head))
-        rows[HEAD_LABELS[str(head)]] = {
-            "accuracy, %": f"{accuracy.mean:.2f} ± {accuracy.std:.2f}",
-            "95 % interval": f"[{accuracy.low:.2f}, {accuracy.high:.2f}]",
-            "macro-F1, %": f"{f1.mean:.2f} ± {f1.std:.2f}",
-            "paper, %": f"{reported[0]:.2f} ± {reported[1]:.2f}" if reported else "–",
-            "parameters": f"{runs['head_parameters'].iloc[0]:,}",
-            "epochs": f"{runs['epochs'].mean():.0f}",
-            "seconds": f"{runs['seconds'].mean():.0f}",
-        }
-    return pd.DataFrame(rows).T
-
-
-def comparison_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
-    """One row a head, ready to show: its difference from the reference, and what the two tests say."""
-    rows = {
-        HEAD_LABELS[head]: {
-            "difference, points": f"{c.difference.mean:+.2f}",
-            "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
-            "p of a difference (Holm)": f"{c.p_holm:.3f}",
-            f"p within ±{c.margin:g}": f"{c.p_equivalence:.4f}",
-            "verdict": c.verdict(),
-        }
-        for head, c in comparisons.items()
-    }
-    return pd.DataFrame(rows).T
 
 
 def laya_attention(results: Sequence[Result]) -> np.ndarray:
@@ -122,6 +77,81 @@ def fashion_mnist(results: Sequence[Result]) -> list[Finding]:
     ]
 
 
+def temperature(results: Sequence[Result]) -> list[Finding]:
+    """From LAYA runs at several temperatures."""
+    table = attention_table(results)
+    gain = estimate(slopes(table, "accuracy", "temperature", log_x=True))
+    undone = estimate(slopes(table, "score_range", "temperature", log_y=True, log_x=True))
+    low, high = table["temperature"].min(), table["temperature"].max()
+    entropies = [table.loc[table["temperature"] == tau, "entropy"].mean() for tau in (low, high)]
+    reach = max(abs(gain.low), abs(gain.high)) * np.log10(high / low)
+    return [
+        Finding(
+            "Does the temperature change accuracy?",
+            f"{gain:+.2f} points for ten times τ",
+            _trend_in_words(gain, reach, f"{low:g} to {high:g}"),
+            "04_temperature",
+        ),
+        Finding(
+            "Does the scorer undo the temperature?",
+            f"range of s(x) grows as τ to the power {undone:.2f}",
+            f"Hardly: mean entropy {entropies[0]:.2f} at τ = {low:g}, {entropies[1]:.2f} at {high:g}"
+            if undone.high < 0.7
+            else "In part"
+            if undone.high < 1
+            else "It may",
+            "04_temperature",
+        ),
+    ]
+
+
+def depth(results: Sequence[Result]) -> list[Finding]:
+    """From runs of LAYA and LastLayer with several numbers of hidden layers."""
+    table = attention_table(results)
+    table["depth"] = table["hidden_dims"].map(len)
+    gains = table.pivot_table(index=["seed", "depth"], columns="head", values="accuracy")
+    gains = (gains["laya"] - gains["last_layer"]).rename("gain").reset_index()
+    slope = estimate(slopes(gains, "gain", "depth"))
+    deepest = table["depth"].max()
+    used = estimate(effective_layers(table[(table["head"] == "laya") & (table["depth"] == deepest)]).to_numpy())
+    return [
+        Finding(
+            "Does LAYA gain more in deeper networks?",
+            f"{slope:+.2f} points for each further layer",
+            "Yes" if slope.low > 0 else "No: less" if slope.high < 0 else f"Not shown, up to {deepest} layers",
+            "06_depth",
+        ),
+        Finding(
+            f"Of {deepest} layers, how many does attention use?",
+            f"{used:.1f} (exponential of the entropy of the mean weights)",
+            "Few, and which ones is up to the seed" if used.high < deepest / 2 else "Most of them",
+            "06_depth",
+        ),
+    ]
+
+
+def redundancy(as_it_is: Sequence[Result], copied: Sequence[Result], noisy: Sequence[Result]) -> list[Finding]:
+    """From LAYA runs on h1..h3, with the last layer shown twice, and with the first replaced by noise."""
+    usual, twice, noise = (np.stack([r.attention.mean(axis=0) for r in runs]) for runs in (as_it_is, copied, noisy))
+    together, share = estimate(twice[:, 2:].sum(axis=1)), twice[:, 2] / twice[:, 2:].sum(axis=1)
+    on_noise = estimate(noise[:, 0])
+    return [
+        Finding(
+            "A layer shown twice: how does attention split?",
+            f"first copy's share from {share.min():.2f} to {share.max():.2f}; both together {together:.2f}, "
+            f"alone {usual[:, 2].mean():.2f}",
+            "As the seed has it",
+            "07_redundancy",
+        ),
+        Finding(
+            "A layer replaced by noise: is it ignored?",
+            f"weight on noise {on_noise:.3f}",
+            "Yes" if on_noise.high < 0.05 else "Mostly" if on_noise.high < 0.2 else "No",
+            "07_redundancy",
+        ),
+    ]
+
+
 def headline(results: Sequence[Result]) -> str:
     """The benchmark's outcome in one sentence with its uncertainty."""
     gain = compare_all(percent_table(results), "accuracy", "last_layer", MARGIN)["laya"]
@@ -136,6 +166,13 @@ def headline(results: Sequence[Result]) -> str:
         f"On Fashion-MNIST, LAYA's test accuracy differs from the usual last-layer head's by {d.mean:+.2f} points "
         f"(95 % interval {d.low:+.2f} to {d.high:+.2f}, {d.n} paired seeds): {outcome}."
     )
+
+
+def _trend_in_words(slope: Estimate, reach: float, span: str) -> str:
+    if slope.low > 0 or slope.high < 0:
+        size = f", but small: at most {reach:.1f} points" if reach < 2 * MARGIN else ""
+        return f"{'Upwards' if slope.low > 0 else 'Downwards'} from {span}{size}"
+    return f"No: within {reach:.1f} points from {span}" if reach < 2 * MARGIN else "Not shown"
 
 
 def _points(comparison: Comparison) -> str:

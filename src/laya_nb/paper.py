@@ -1,5 +1,8 @@
 """What the LAYA paper reports (arXiv 2511.12723v1), to stand beside what this project measures."""
 
+from itertools import product
+from typing import Any
+
 import numpy as np
 
 SEEDS = 5
@@ -35,3 +38,26 @@ CLASS_PROFILES = {
 }
 """Mean attention of each class over all test examples, (C, L). They appear to come from one seed, not from a mean:
 they equal the released notebook's single run where that one prints them."""
+
+GRID: dict[str, dict[str, list]] = {
+    "fashion_mnist": {
+        "d_star": [64, 96, 128],
+        "temperature": [0.5, 1.0, 1.5],
+        "psi": ["identity", "mlp"],
+        "scorer_factor": [1, 2],
+    },
+}
+"""What the paper tried for LAYA, where the scorer's width is `scorer_factor` times d*. It chose by mean validation
+accuracy over three seeds."""
+
+CHOICE = {"fashion_mnist": {"d_star": 96, "temperature": 1.5, "psi": "identity", "scorer_factor": 2}}
+"""What it chose."""
+
+
+def grid_settings(dataset: str) -> list[dict[str, Any]]:
+    """Every setting of the paper's grid, in terms of `runs.Run`."""
+    combinations = product(*GRID[dataset].values())
+    return [
+        {"d_star": d_star, "temperature": temperature, "psi": psi, "scorer_width": factor * d_star}
+        for d_star, temperature, psi, factor in combinations
+    ]

@@ -165,8 +165,8 @@ def sweep(runs: Iterable[Run], store: ResultStore, executor: Executor | None = N
     Args:
         runs: duplicates are trained once.
         store: where results are looked for and saved. This process alone writes.
-        executor: any `concurrent.futures.Executor`, a cluster's for instance; each run is one task. None trains here,
-            runs of one shape together (`train_stacked`).
+        executor: any `concurrent.futures.Executor`; each run is one task. A dask cluster's is `client.get_executor()`.
+            None trains here, runs of one shape together (`train_stacked`).
 
     Raises:
         SweepError: at the end, if runs failed; it describes each with its traceback.

@@ -215,15 +215,21 @@ def stack(models: Sequence[DepthClassifier]) -> DepthClassifier:
         ValueError: if the models differ in more than weights and temperature, or have a layer that cannot be stacked.
     """
     stacked = copy.deepcopy(models[0])
-    for name, first in models[0].named_modules():
-        for model in models[1:]:
-            other = dict(model.named_modules()).get(name)
-            if _settings(other) != _settings(first):
-                raise ValueError(f"models to stack differ in {name or 'kind'}: {first} and {other}")
-        layers = [model.get_submodule(name) for model in models]
+    modules = [dict(model.named_modules()) for model in models]
+    for name in dict.fromkeys(name for own in modules for name in own):
+        layers = [own[name] for own in modules if name in own]
+        if len(layers) < len(models):
+            raise ValueError(f"models to stack differ in {name}, which not all have")
+        first = layers[0]
+        for other in layers[1:]:
+            for setting, value, another in _differences(first, other):
+                where = f"{name or 'model'}: {setting}"
+                raise ValueError(f"models to stack differ in {where} is {value!r} in one and {another!r} in another")
+        if any(p is None or not p.requires_grad for layer in layers for p in layer._parameters.values()):
+            raise ValueError(f"{name} has no bias, or is frozen; it cannot be stacked; train with fit")
         if type(first) in _STACKED:
             stacked.set_submodule(name, _STACKED[type(first)](layers))
-        elif isinstance(first, _AS_THEY_ARE):
+        elif type(first) in _AS_THEY_ARE:
             for own in dict(first.named_parameters(recurse=False)):
                 values = [getattr(layer, own).detach().unsqueeze(0) for layer in layers]
                 setattr(stacked.get_submodule(name), own, nn.Parameter(torch.stack(values)))
@@ -238,12 +244,13 @@ def stack(models: Sequence[DepthClassifier]) -> DepthClassifier:
     return stacked
 
 
-def _settings(layer: nn.Module | None) -> dict[str, object]:
-    """What decides a layer's shape and function, its weights and a head's temperature aside."""
-    if layer is None:
-        return {}
-    public = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
-    return public | {"training": None, "temperature": None, "type": type(layer)}
+def _differences(layer: nn.Module, other: nn.Module) -> Iterator[tuple[str, object, object]]:
+    """Settings in which two layers differ, with both values: their weights and a head's temperature aside."""
+    free = {"training", "temperature"}
+    ours, theirs = ({"type": type(one).__name__} | vars(one) for one in (layer, other))
+    for name in ours | theirs:
+        if not name.startswith("_") and name not in free and ours.get(name) != theirs.get(name):
+            yield name, ours.get(name), theirs.get(name)
 
 
 @torch.no_grad()

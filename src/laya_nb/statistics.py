@@ -5,7 +5,7 @@ A value is a metric of one training, so n counts seeds, and an interval speaks o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -98,28 +98,57 @@ def compare(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, ma
     )
 
 
-def compare_all(table: "pd.DataFrame", metric: str, reference: str, margin: float) -> dict[str, Comparison]:
-    """Compare every head of a table of runs with the reference head, paired by seed, Holm-corrected together.
+def compare_all(
+    table: "pd.DataFrame", metric: str, reference: Any, margin: float, by: str = "head"
+) -> dict[Any, Comparison]:
+    """Compare every head, or other setting, of a table of runs with the reference, paired by seed.
+
+    The p values of a difference are Holm-corrected together.
 
     Args:
-        table: one row a run, with columns "head", "seed" and the metric.
+        table: one row a run, with the columns `by`, "seed" and the metric.
         metric: the column to compare.
-        reference: the head that the others are compared with.
+        reference: the value of `by` that the others are compared with.
         margin: in the metric's unit.
+        by: the column that holds the setting.
 
     Raises:
-        ValueError: if a head lacks a seed that another has.
+        ValueError: if a setting lacks a seed that another has, or no run has the reference.
     """
-    values = table.pivot_table(index="seed", columns="head", values=metric, sort=False, dropna=False)
+    values = table.pivot_table(index="seed", columns=by, values=metric, sort=False, dropna=False)
     if values.isna().to_numpy().any():
-        raise ValueError(f"every head needs every seed, missing:\n{values.isna().sum()}")
-    others = [head for head in values.columns if head != reference]
-    found = {head: compare(values[head].to_numpy(), values[reference].to_numpy(), margin) for head in others}
-    corrected = multipletests([c.p_difference for c in found.values()], method="holm")[1]
+        raise ValueError(f"every {by} needs every seed, missing:\n{values.isna().sum()}")
+    if reference not in values:
+        raise ValueError(f"no run has {by} {reference!r}, the reference; there are: {list(values.columns)}")
+    others = [setting for setting in values.columns if setting != reference]
+    found = {setting: compare(values[setting].to_numpy(), values[reference].to_numpy(), margin) for setting in others}
+    corrected = multipletests([c.p_difference for c in found.values()], method="holm")[1] if found else []
     return {
-        head: Comparison(c.difference, c.p_difference, c.p_equivalence, margin, float(p))
-        for (head, c), p in zip(found.items(), corrected, strict=True)
+        setting: Comparison(c.difference, c.p_difference, c.p_equivalence, margin, float(p))
+        for (setting, c), p in zip(found.items(), corrected, strict=True)
     }
+
+
+def slopes(table: "pd.DataFrame", y: str, x: str, log_y: bool = False, log_x: bool = False) -> np.ndarray:
+    """The slope of y against x over each seed's runs, (S,): their `estimate` is a trend with its uncertainty.
+
+    Args:
+        table: one row a run, with the columns "seed", x and y.
+        y: what may change.
+        x: the setting; each seed needs at least two values of it.
+        log_y: take the decimal logarithm of y.
+        log_x: take that of x.
+
+    Raises:
+        ValueError: if a seed has fewer than two settings.
+    """
+    found = []
+    for seed, runs in table.groupby("seed"):
+        a, b = (np.log10(runs[name]) if log else runs[name] for name, log in ((x, log_x), (y, log_y)))
+        if a.nunique() < 2:
+            raise ValueError(f"a slope needs at least 2 values of {x}, seed {seed} has {a.nunique()}")
+        found.append(stats.linregress(a.astype(float), b.astype(float)).slope)
+    return np.array(found)
 
 
 def welch_t(mean_a: float, std_a: float, mean_b: float, std_b: float, n: int) -> tuple[float, float]:

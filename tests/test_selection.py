@@ -1,0 +1,64 @@
+"""Choosing by validation accuracy: a planted best setting is found, and luck is called luck."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from laya_nb import selection
+
+
+def scores(settings: int, seeds: int, best: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Noise of standard deviation 1 around 0, a shift for each seed, and the last setting better by `best`."""
+    values = rng.normal(size=(settings, seeds)) + 5 * rng.normal(size=seeds)
+    values[-1] += best
+    return pd.DataFrame(values, index=[f"s{i}" for i in range(settings)], columns=list(range(seeds)))
+
+
+def test_a_clearly_better_setting_is_always_chosen() -> None:
+    table = scores(36, 3, best=20.0, rng=np.random.default_rng(0))
+    assert selection.choice(table) == "s35"
+    assert selection.bootstrap_choices(table) == {"s35": 27}
+    assert selection.choices_by_fewer_seeds(table, 2) == {"s35": 3}
+
+
+def test_choices_by_hand() -> None:
+    table = pd.DataFrame({0: [3.0, 0.0], 1: [0.0, 2.0]}, index=["a", "b"])
+    assert selection.choice(table) == "a"
+    assert selection.choices_by_fewer_seeds(table, 1) == {"a": 1, "b": 1}
+    # seeds (0, 0), (0, 1), (1, 0) choose a, (1, 1) chooses b
+    assert selection.bootstrap_choices(table) == {"a": 3, "b": 1}
+
+
+def test_luck_is_calibrated() -> None:
+    """Where no setting is better, the best exceeds 95 % of lucky draws in about 5 % of all grids."""
+    rng = np.random.default_rng(1)
+    tables = [scores(36, 3, best=0.0, rng=rng) for _ in range(300)]
+    above = [
+        table.mean(axis=1).max() - table.to_numpy().mean() > np.quantile(selection.luck_of_the_best(table, 1000), 0.95)
+        for table in tables
+    ]
+    assert 0.02 < np.mean(above) < 0.09
+
+
+def test_effects_find_the_factor_that_matters() -> None:
+    rng = np.random.default_rng(2)
+    rows = [
+        {"a": a, "b": b, "seed": seed, "y": 2.0 * a + 5.0 * seed + rng.normal()}
+        for a, b, seed in product(range(3), range(4), range(3))
+    ]
+    table = selection.effects(pd.DataFrame(rows), "y", ["a", "b"])
+    assert list(table.index) == ["a", "b", "seed", "noise"]
+    assert table["share of variance, %"].sum() == pytest.approx(100)
+    p = table["p"].to_dict()
+    assert p["a"] < 1e-4
+    assert p["b"] > 0.01
+
+
+def test_wrong_counts_are_named() -> None:
+    table = scores(4, 6, 0.0, np.random.default_rng(3))
+    with pytest.raises(ValueError, match=r"count must lie in 1..6, the number of seeds, got 7"):
+        selection.choices_by_fewer_seeds(table, 7)
+    with pytest.raises(ValueError, match="at most 5 seeds can be drawn in every way, got 6"):
+        selection.bootstrap_choices(table)
