@@ -91,14 +91,13 @@ def test_shuffles_keep_what_a_training_has_and_lose_what_it_shares() -> None:
     np.testing.assert_allclose(np.sort(shuffled, axis=1), np.sort(shared, axis=1))
     assert attribution.pairwise_correlation(shuffled).mean() == pytest.approx(0, abs=0.06)
 
-    labels = np.arange(600) % 12
-    by_class = np.stack([attention(12)[labels]] * 30)  # all trainings alike, all images of a class alike
-    exchanged = attribution.shuffle_classes(by_class, labels, np.random.default_rng(0))
-    for one in exchanged:
-        profile = attribution.class_profiles(one, labels, 12)
-        np.testing.assert_allclose(one, profile[labels])  # classes move as a whole
-        np.testing.assert_allclose(np.sort(profile, axis=0), np.sort(by_class[0, :12], axis=0))
-    assert attribution.pairwise_correlation(exchanged).mean() == pytest.approx(0, abs=0.06)
+
+def test_renaming_layers_keeps_the_grouping_and_loses_the_names() -> None:
+    shared = np.stack([attention(8)] * 200)
+    renamed = attribution.rename_layers(shared, np.random.default_rng(0))
+    np.testing.assert_allclose(np.sort(renamed, axis=2), np.sort(shared, axis=2))
+    np.testing.assert_allclose(attribution.grouping(renamed), attribution.grouping(shared))
+    assert attribution.pairwise_correlation(renamed).mean() == pytest.approx(0, abs=0.06)
 
 
 def test_p_value_counts_the_observed_value() -> None:
@@ -143,8 +142,8 @@ def test_means_agree_as_the_common_share_predicts(share: float) -> None:
     assert found.groups == (1, 2, 5, 10)  # two groups of 11 do not fit
     predicted = [attribution.spearman_brown(found.share.mean, k) for k in found.groups]
     assert found.measured == pytest.approx(predicted, abs=0.1)
-    assert found.shuffled.shape == (4, 20)
-    assert found.shuffled.mean(axis=1) == pytest.approx(np.zeros(4), abs=0.1)
+    assert found.control.shape == (4, 20)
+    assert found.control.mean(axis=1) == pytest.approx(np.zeros(4), abs=0.1)
 
 
 def test_averaged_agreement_of_one_is_that_of_pairs() -> None:

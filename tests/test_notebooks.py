@@ -17,10 +17,15 @@ from papermill.exceptions import PapermillExecutionError
 
 SMALL: dict[str, Any] = {"dataset": "fashion_mnist_sample", "max_epochs": 1}
 TINY: dict[str, dict[str, Any]] = {
-    "intro": SMALL | {"seeds": [0, 1]},
+    "intro": SMALL | {"seeds": [0, 1], "ablation_seeds": [0, 1], "stability_seeds": [0, 1]},
     "01_mechanism": SMALL | {"images_shown": 4},
     "02_fashion_mnist": SMALL | {"seeds": [0, 1, 2], "margin": 1.0},
     "03_depth_profiles": SMALL | {"seeds": [3, 4]},
+    "04_temperature": SMALL | {"seeds": [0, 1], "taus": [0.25, 1.5], "reference": 0.25},
+    "05_adapter_capacity": SMALL | {"seeds": [0, 1], "widths": [8, 12], "reference": 12},
+    "06_depth": SMALL | {"seeds": [0, 1], "depths": [1, 2, 5], "width": 16},
+    "07_redundancy": SMALL | {"seeds": [0, 1], "extreme_taus": [0.1]},
+    "08_stability": SMALL | {"seeds": [0, 1, 2, 3], "groups": [1, 2, 5], "shuffles": 20},
 }
 
 

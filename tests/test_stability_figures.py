@@ -67,7 +67,7 @@ def test_averaging_shows_measured_values_control_and_prediction() -> None:
     x, y = np.asarray(curve.get_data())
     np.testing.assert_allclose(y, [attribution.spearman_brown(found.share.mean, k) for k in x])
     band = ax.collections[0].get_paths()[0].vertices
-    low, high = np.quantile(found.shuffled, [0.025, 0.975], axis=1)
+    low, high = np.quantile(found.control, [0.025, 0.975], axis=1)
     for edge in (low, high):
         for k, value in zip(found.groups, edge, strict=True):
             assert np.isclose(band, [k, value]).all(axis=1).any()

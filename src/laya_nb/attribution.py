@@ -115,18 +115,12 @@ def shuffle_rows(profiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.stack([rng.permutation(profile) for profile in profiles])
 
 
-def shuffle_classes(attention: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Attention (S, N, L) with the classes of each training in an order of its own.
+def rename_layers(attention: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Attention or profiles (S, N, L) with the layers of each training in an order of its own.
 
-    An example takes the weights of a random example of the class that its own class was exchanged with. So each
-    training treats classes as unlike each other as before, and trainings agree on no class and no example.
+    All that a training says of its rows stays, and so does what trainings share of it, but for the names of layers.
     """
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    shuffled = np.empty_like(attention)
-    for one, other in zip(shuffled, attention, strict=True):
-        for target, source in zip(members, rng.permutation(len(members)), strict=True):
-            one[target] = other[rng.choice(members[source], len(target))]
-    return shuffled
+    return np.stack([one[:, rng.permutation(one.shape[1])] for one in attention])
 
 
 def p_value(observed: float, shuffled: np.ndarray) -> float:
@@ -185,12 +179,12 @@ def averaged_agreement(profiles: np.ndarray, k: int, splits: int = 200, seed: in
 class Averaging:
     """How two means of `groups[i]` trainings correlate: `measured[i]`, a mean over random groups.
 
-    `shuffled` (K, R) is the same for R shuffled sets of profiles; `share` is `common_share`'s answer.
+    `control` (K, R) is the same for R controls; `share` is `common_share`'s answer.
     """
 
     groups: tuple[int, ...]
     measured: np.ndarray
-    shuffled: np.ndarray
+    control: np.ndarray
     share: Estimate
 
 
@@ -198,8 +192,8 @@ def averaging(profiles: np.ndarray, controls: Sequence[np.ndarray], groups: Sequ
     """Measure whether averaging over trainings helps; group sizes that need more trainings than there are drop out."""
     sizes = tuple(k for k in groups if 2 * k <= len(profiles))
     measured = np.array([averaged_agreement(profiles, k, seed=seed).mean() for k in sizes])
-    shuffled = np.array([[averaged_agreement(c, k, seed=seed).mean() for c in controls] for k in sizes])
-    return Averaging(sizes, measured, shuffled, common_share(profiles))
+    control = np.array([[averaged_agreement(c, k, seed=seed).mean() for c in controls] for k in sizes])
+    return Averaging(sizes, measured, control, common_share(profiles))
 
 
 def _centred(profiles: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ __all__ = [
     "train_stacked", "worker_setup",
 ]  # fmt: skip
 
-# Runs trained together at most. A CPU gains nothing more from a larger stack, which would have more to lose if killed.
+# Runs trained together at most. On a CPU a larger stack outgrows the cache, and has more to lose when killed.
 STACK = {"cpu": 8, "cuda": 32}
 
 Outcomes = Generator[tuple[Run, Result | Exception], None, None]

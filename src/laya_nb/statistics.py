@@ -3,9 +3,9 @@
 A value is a metric of one training, so n counts seeds, and an interval speaks of other seeds on the same data set.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Verdict = Literal["higher", "lower", "equivalent", "undecided"]
+_Name = TypeVar("_Name")
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,17 @@ def compare_all(
         raise ValueError(f"no run has {by} {reference!r}, the reference; there are: {list(values.columns)}")
     others = [setting for setting in values.columns if setting != reference]
     found = {setting: compare(values[setting].to_numpy(), values[reference].to_numpy(), margin) for setting in others}
-    corrected = multipletests([c.p_difference for c in found.values()], method="holm")[1] if found else []
+    return holm(found)
+
+
+def holm(comparisons: Mapping[_Name, Comparison]) -> dict[_Name, Comparison]:
+    """The same comparisons with `p_holm`: what `p_difference` is worth where all of them are looked at together."""
+    if not comparisons:
+        return {}
+    corrected = multipletests([c.p_difference for c in comparisons.values()], method="holm")[1]
     return {
-        setting: Comparison(c.difference, c.p_difference, c.p_equivalence, margin, float(p))
-        for (setting, c), p in zip(found.items(), corrected, strict=True)
+        name: replace(comparison, p_holm=float(p))
+        for (name, comparison), p in zip(comparisons.items(), corrected, strict=True)
     }
 
 

@@ -142,8 +142,8 @@ def mean_weights(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figu
         panels: by title, the names of the K hidden states and the trainings' mean weights. Names that start with
             "noise" are drawn grey.
     """
-    columns = min(len(panels), 4)
-    rows = -(-len(panels) // columns)
+    rows = -(-len(panels) // 4)
+    columns = -(-len(panels) // rows)
     fig = new_figure(7.4, 0.5 + 1.9 * rows)
     axes = fig.subplots(rows, columns, sharey=True, squeeze=False)
     for ax in axes.flat[len(panels) :]:
@@ -154,7 +154,7 @@ def mean_weights(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figu
         ax.bar(places, weights.mean(axis=0), color=colors, alpha=0.4, width=0.7)
         jitter = np.linspace(-0.2, 0.2, len(weights))
         for x, color in zip(places, colors, strict=True):
-            ax.plot(x + jitter, weights[:, x], "o", ms=3.5, color=color, mec="white", mew=0.4)
+            ax.plot(x + jitter, weights[:, x], "o", ms=3.5, color=color, mec="white", mew=0.4, clip_on=False, zorder=3)
         ax.axhline(1 / len(names), color=INK, lw=0.7, ls=":")
         ax.set_xticks(places, names, fontsize=7.5)
         ax.set(ylim=(0, 1))

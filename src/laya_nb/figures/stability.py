@@ -81,14 +81,15 @@ def weight_spread(profiles: Mapping[str, np.ndarray]) -> Figure:
 def averaging_helps(panels: Mapping[str, Averaging]) -> Figure:
     """Correlation of two mean profiles against the number of trainings in each, one panel a measure.
 
-    Diamonds are measured; the grey band holds 95 % of the shuffled sets; the line is what the common share predicts,
+    Diamonds are measured; the grey band holds 95 % of the controls; the line is what the common share predicts,
     the coloured band what its interval does.
     """
     fig = new_figure(7.2, 3.2)
     axes = row_of_axes(fig, len(panels), sharey=True)
+    bottom = min(float(np.quantile(found.control, 0.025, axis=1).min()) for found in panels.values())
     for ax, (title, found) in zip(axes, panels.items(), strict=True):
-        low, high = np.quantile(found.shuffled, [0.025, 0.975], axis=1)
-        ax.fill_between(found.groups, low, high, color=CONTROL, alpha=0.3, lw=0, label="classes shuffled, 95 %")
+        low, high = np.quantile(found.control, [0.025, 0.975], axis=1)
+        ax.fill_between(found.groups, low, high, color=CONTROL, alpha=0.3, lw=0, label="control, 95 %")
         finer = np.linspace(min(found.groups), max(found.groups), 50)
         curves = [
             [spearman_brown(share, k) for k in finer] for share in (found.share.low, found.share.mean, found.share.high)
@@ -97,7 +98,7 @@ def averaging_helps(panels: Mapping[str, Averaging]) -> Figure:
         ax.plot(finer, curves[1], color=MEASURED, lw=1.2, label="predicted from the common share")
         ax.plot(found.groups, found.measured, "D", ms=6, color=PALETTE[3], mec="white", mew=0.8, label="measured")
         ax.axhline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
-        ax.set(xticks=found.groups, ylim=(-0.45, 1.02), xlabel="trainings in each mean")
+        ax.set(xticks=found.groups, ylim=(min(-0.5, bottom - 0.05), 1.02), xlabel="trainings in each mean")
         ax.set_title(title)
     axes[0].set_ylabel("correlation of two means")
     handles, labels = axes[0].get_legend_handles_labels()
