@@ -72,6 +72,18 @@ def test_chapter_trains_at_tiny_parameters(name: str, execute: Any, cache: Path)
     assert len(drawn) == len(figures) > 0
 
 
+def test_a_new_temperature_is_a_new_point_and_nothing_else_is_trained(execute: Any, cache: Path) -> None:
+    small = TINY["04_temperature"]
+    execute("04_temperature", small)
+    before = set((cache / "results").rglob("*.json"))
+    executed = execute("04_temperature", small | {"taus": [*small["taus"], 3.0]})
+    new = set((cache / "results").rglob("*.json")) - before
+    described = [json.loads(path.read_text())["run"] for path in new]
+    assert sorted((run["temperature"], run["seed"]) for run in described) == [(3.0, seed) for seed in small["seeds"]]
+    tables = [o.data["text/plain"] for cell in executed.cells for o in cell.get("outputs", []) if "data" in o]
+    assert any("\n3.00 " in table for table in tables)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -152,6 +152,52 @@ def redundancy(as_it_is: Sequence[Result], copied: Sequence[Result], noisy: Sequ
     ]
 
 
+def stability(results: Sequence[Result]) -> list[Finding]:
+    """From LAYA runs that differ in the seed alone."""
+    labels = results[0].arrays["label"]
+    classes = int(labels.max()) + 1
+    profiles = np.stack([attribution.class_profiles(r.attention, labels, classes) for r in results])
+    share = attribution.common_share(profiles)
+    alike = attribution.pair_estimate(attribution.pairwise_correlation(attribution.grouping(profiles)))
+    return [
+        Finding(
+            "How much of a class profile is common to all trainings?",
+            f"{share.mean:.0%} of its variance [{share.low:.0%}, {share.high:.0%}], {len(results)} trainings",
+            "Next to nothing: it explains one network" if share.high < 0.3 else "Some of it",
+            "08_stability",
+        ),
+        Finding(
+            "Do trainings give the same classes like weights?",
+            f"correlation of two trainings {alike:.2f}",
+            "In part, on whichever layers" if alike.low > 0 else "Not shown",
+            "08_stability",
+        ),
+    ]
+
+
+def capacity(results: Sequence[Result], widest: int, reference: int) -> list[Finding]:
+    """From LAYA runs at several adapter widths."""
+    table = percent_table(results)
+    by_width = compare_all(table, "accuracy", reference, MARGIN, by="d_star")
+    narrow = min(by_width)
+    return [
+        Finding(
+            f"Do wider adapters help: {widest} in place of {reference}?",
+            _points(by_width[widest]),
+            _difference_in_words(by_width[widest]),
+            "05_adapter_capacity",
+        ),
+        Finding(
+            f"Do narrow ones harm: {narrow} in place of {reference}?",
+            _points(by_width[narrow]),
+            {"equivalent": f"No: the same within ±{MARGIN:g} points", "lower": "Yes", "higher": "No: they help"}.get(
+                by_width[narrow].verdict(), "Undecided"
+            ),
+            "05_adapter_capacity",
+        ),
+    ]
+
+
 def headline(results: Sequence[Result]) -> str:
     """The benchmark's outcome in one sentence with its uncertainty."""
     gain = compare_all(percent_table(results), "accuracy", "last_layer", MARGIN)["laya"]

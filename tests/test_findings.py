@@ -1,0 +1,90 @@
+"""The lines of the book's table say what was planted in the runs."""
+
+import numpy as np
+import pytest
+
+from laya_nb import findings
+from laya_nb.runs import Run
+from laya_nb.store import Result
+
+
+def result(run: Run, accuracy: float, attention: np.ndarray, score_range: float = 5.0) -> Result:
+    labels = np.arange(len(attention), dtype=np.uint8) % 10
+    metrics = {"accuracy": accuracy, "macro_f1": accuracy, "score_range": score_range}
+    arrays: dict[str, np.ndarray] = {"label": labels, "prediction": labels, "attention": attention.astype(np.float16)}
+    return Result(run.name, run.describe(), metrics, {}, {"seconds": 1.0}, arrays)
+
+
+def attention(layers: int, seed: int, rows: int = 40) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(layers), size=rows)
+
+
+@pytest.mark.parametrize(
+    ("trend", "answer"),
+    [(0.0, "No: within 0."), (0.004, "Upwards from 0.1 to 10"), (-0.004, "Downwards from 0.1 to 10")],
+)
+def test_a_planted_trend_with_temperature(trend: float, answer: str) -> None:
+    rng = np.random.default_rng(0)
+    runs = [Run(seed=seed, temperature=tau) for seed in range(5) for tau in (0.1, 1.0, 10.0)]
+    results = [
+        result(
+            run,
+            0.9 + trend * np.log10(run.temperature or 1) + 1e-4 * rng.normal(),
+            attention(3, run.seed),
+            score_range=4.0 * (run.temperature or 1) ** 0.5 * (1 + 0.01 * rng.random()),
+        )
+        for run in runs
+    ]
+    accuracy, undone = findings.temperature(results)
+    assert accuracy.answer.startswith(answer)
+    assert "to the power 0.50" in undone.measured
+
+
+@pytest.mark.parametrize(("gain", "answer"), [(0.002, "Yes"), (-0.002, "No: less"), (0.0, "Not shown, up to 4 layers")])
+def test_a_planted_gain_with_depth(gain: float, answer: str) -> None:
+    rng = np.random.default_rng(1)
+    results = []
+    for seed in range(5):
+        for depth in (1, 2, 4):
+            dims = (8,) * depth
+            plain = 0.88 + 1e-4 * rng.normal()
+            one_layer = np.eye(depth)[np.full(40, seed % depth)]
+            results.append(result(Run(seed=seed, hidden_dims=dims), plain + gain * depth, one_layer))
+            last = result(Run(seed=seed, hidden_dims=dims, head="last_layer"), plain, one_layer)
+            last.arrays.pop("attention")
+            results.append(last)
+    slope, used = findings.depth(results)
+    assert slope.answer == answer
+    assert used.measured.startswith("1.0")
+    assert used.answer.startswith("Few")
+
+
+def test_planted_copies_and_noise() -> None:
+    as_it_is = [result(Run(seed=seed), 0.9, attention(3, seed)) for seed in range(4)]
+    split = np.tile([0.2, 0.2, 0.15, 0.45], (40, 1))
+    ignored = np.tile([0.01, 0.49, 0.5], (40, 1))
+    copied = [result(Run(seed=seed, view=("h1", "h2", "h3", "h3")), 0.9, split) for seed in range(4)]
+    noisy = [result(Run(seed=seed, view=("noise1", "h2", "h3")), 0.9, ignored) for seed in range(4)]
+    copies, noise = findings.redundancy(as_it_is, copied, noisy)
+    assert copies.measured.startswith("first copy's share from 0.25 to 0.25; both together 0.60")
+    assert (noise.measured, noise.answer) == ("weight on noise 0.010 [0.010, 0.010]", "Yes")
+
+
+@pytest.mark.parametrize(("shared", "answer"), [(True, "Some of it"), (False, "Next to nothing")])
+def test_planted_common_profiles(shared: bool, answer: str) -> None:
+    """Ten classes, one row each of its own; all trainings weigh them alike, or each as it likes."""
+    runs = [Run(seed=seed) for seed in range(12)]
+    results = [result(run, 0.9, attention(3, 0 if shared else run.seed, rows=10)) for run in runs]
+    assert findings.stability(results)[0].answer.startswith(answer)
+
+
+def test_planted_loss_of_a_narrow_adapter() -> None:
+    rng = np.random.default_rng(2)
+    results = [
+        result(Run(seed=seed, d_star=width), (0.8 if width == 8 else 0.9) + 1e-4 * rng.normal(), attention(3, seed))
+        for seed in range(5)
+        for width in (8, 96, 512)
+    ]
+    wide, narrow = findings.capacity(results, widest=512, reference=96)
+    assert wide.answer == "No: the same within ±0.5 points"
+    assert narrow.answer == "Yes"
