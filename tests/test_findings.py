@@ -59,15 +59,18 @@ def test_a_planted_gain_with_depth(gain: float, answer: str) -> None:
     assert used.answer.startswith("Few")
 
 
-def test_planted_copies_and_noise() -> None:
-    as_it_is = [result(Run(seed=seed), 0.9, attention(3, seed)) for seed in range(4)]
-    split = np.tile([0.2, 0.2, 0.15, 0.45], (40, 1))
+@pytest.mark.parametrize(("sharp", "answer"), [(True, "No: copies"), (False, "Copies give a more diffuse one")])
+def test_planted_copies_and_noise(sharp: bool, answer: str) -> None:
+    one_layer, uniform = np.eye(3)[np.arange(40) % 3], np.full((40, 3), 1 / 3)
     ignored = np.tile([0.01, 0.49, 0.5], (40, 1))
-    copied = [result(Run(seed=seed, view=("h1", "h2", "h3", "h3")), 0.9, split) for seed in range(4)]
+    as_it_is = [result(Run(seed=seed), 0.9, one_layer) for seed in range(4)]
+    copies = [
+        result(Run(seed=seed, view=("h3", "h3", "h3")), 0.9, one_layer if sharp else uniform) for seed in range(4)
+    ]
     noisy = [result(Run(seed=seed, view=("noise1", "h2", "h3")), 0.9, ignored) for seed in range(4)]
-    copies, noise = findings.redundancy(as_it_is, copied, noisy)
-    assert copies.measured.startswith("first copy's share from 0.25 to 0.25; both together 0.60")
-    assert (noise.measured, noise.answer) == ("weight on noise 0.010 [0.010, 0.010]", "Yes")
+    profile, noise = findings.redundancy(as_it_is, copies, noisy)
+    assert profile.answer.startswith(answer)
+    assert (noise.measured, noise.answer) == ("mean weight at most 0.010 in 4 trainings", "Yes")
 
 
 @pytest.mark.parametrize(("shared", "answer"), [(True, "Some of it"), (False, "Next to nothing")])

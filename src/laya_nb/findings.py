@@ -130,23 +130,23 @@ def depth(results: Sequence[Result]) -> list[Finding]:
     ]
 
 
-def redundancy(as_it_is: Sequence[Result], copied: Sequence[Result], noisy: Sequence[Result]) -> list[Finding]:
-    """From LAYA runs on h1..h3, with the last layer shown twice, and with the first replaced by noise."""
-    usual, twice, noise = (np.stack([r.attention.mean(axis=0) for r in runs]) for runs in (as_it_is, copied, noisy))
-    together, share = estimate(twice[:, 2:].sum(axis=1)), twice[:, 2] / twice[:, 2:].sum(axis=1)
-    on_noise = estimate(noise[:, 0])
+def redundancy(as_it_is: Sequence[Result], three_copies: Sequence[Result], noisy: Sequence[Result]) -> list[Finding]:
+    """From LAYA runs on h1 to h3, on the last layer three times, and with the first replaced by noise."""
+    real, copies = (
+        estimate([attribution.entropy(r.attention).mean() for r in runs]) for runs in (as_it_is, three_copies)
+    )
+    on_noise = [r.attention[:, 0].mean() for r in noisy]
     return [
         Finding(
-            "A layer shown twice: how does attention split?",
-            f"first copy's share from {share.min():.2f} to {share.max():.2f}; both together {together:.2f}, "
-            f"alone {usual[:, 2].mean():.2f}",
-            "As the seed has it",
+            "Does a sharp profile show that layers differ?",
+            f"entropy on three copies of one layer {copies:.2f}, on three layers {real:.2f}",
+            "No: copies give one as sharp" if copies.low <= real.high else "Copies give a more diffuse one",
             "07_redundancy",
         ),
         Finding(
-            "A layer replaced by noise: is it ignored?",
-            f"weight on noise {on_noise:.3f}",
-            "Yes" if on_noise.high < 0.05 else "Mostly" if on_noise.high < 0.2 else "No",
+            "Is a layer of noise ignored?",
+            f"mean weight at most {max(on_noise):.3f} in {len(on_noise)} trainings",
+            "Yes" if max(on_noise) < 0.05 else "Not always",
             "07_redundancy",
         ),
     ]

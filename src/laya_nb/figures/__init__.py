@@ -10,6 +10,7 @@ from laya_nb.figures.ablations import (
     gain_against_setting,
     grid_choice,
     mean_weights,
+    profiles_side_by_side,
 )
 from laya_nb.figures.benchmark import accuracy_and_differences
 from laya_nb.figures.mechanism import attention_on_images, head_diagram, temperature_curve
@@ -34,6 +35,7 @@ __all__ = [
     "mean_weights",
     "pair_spread",
     "profile_spread",
+    "profiles_side_by_side",
     "shared_by_trainings",
     "temperature_curve",
     "weight_spread",

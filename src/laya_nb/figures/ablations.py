@@ -165,6 +165,27 @@ def mean_weights(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figu
 
 
 @styled
+def profiles_side_by_side(panels: Mapping[str, tuple[Sequence[str], np.ndarray]], classes: Sequence[str]) -> Figure:
+    """Heat maps of single trainings: class x hidden state, one a panel.
+
+    Args:
+        panels: by title, the names of the K hidden states and the profile (C, K).
+        classes: the C names of the rows.
+    """
+    fig = new_figure(7.2, 3.6)
+    axes = row_of_axes(fig, len(panels), sharey=True)
+    for ax, (title, (names, profile)) in zip(axes, panels.items(), strict=True):
+        sns.heatmap(profile, ax=ax, annot=True, fmt=".2f", vmin=0, vmax=1, cmap="cividis", cbar=ax is axes[-1],
+                    annot_kws={"fontsize": 7}, linewidths=1, linecolor="white",
+                    cbar_kws={"label": "mean weight", "shrink": 0.7})  # fmt: skip
+        ax.set_title(title, fontsize=9)
+        ax.set_xticklabels(names)
+        ax.tick_params(length=0)
+    axes[0].set_yticklabels(classes, rotation=0)
+    return fig
+
+
+@styled
 def collapse_map(groups: Mapping[str, pd.DataFrame]) -> Figure:
     """Each training by two entropies: of its mean weights over all images, and of the weights of single images.
 
@@ -178,14 +199,14 @@ def collapse_map(groups: Mapping[str, pd.DataFrame]) -> Figure:
     ):
         ax.plot(table["profile_entropy"], table["entropy"], marker, ms=5, color=color, mec="white", mew=0.4, label=name)
     ax.plot([0, 1], [0, 1], color=FAINT, lw=0.8, ls=":")
-    for x, y, text, place in (
-        (0, 0, "one layer\nfor all images", (6, 12)),
-        (1, 0, "one layer an image,\nnot the same one", (-4, 6)),
-        (1, 1, "uniform", (-6, -16)),
+    for x, y, text in (
+        (0.0, -0.12, "one layer for all images"),
+        (1.0, -0.12, "one layer an image,\nnot always the same"),
+        (0.93, 1.0, "uniform"),
     ):
-        ax.annotate(text, (x, y), place, textcoords="offset points", fontsize=8, color="#555555",
-                    ha="left" if x == 0 else "right", va="bottom")  # fmt: skip
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        side = "left" if x == 0 else "right"
+        ax.text(x, y, text, fontsize=8, color="#555555", ha=side, va="center", linespacing=0.9)
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.19, 1.05), yticks=np.linspace(0, 1, 6))
     ax.set(xlabel="entropy of the mean weights", ylabel="mean entropy of an image's weights")
     fig.legend(loc="outside right upper", fontsize=8)
     return fig
