@@ -33,6 +33,6 @@ def test_example_runs() -> None:
     assert names["attention"].sum(dim=1).tolist() == pytest.approx([1, 1])
 
 
-@pytest.mark.parametrize("chapter", chapters.chapter_names()[:3])
+@pytest.mark.parametrize("chapter", [name for name in chapters.chapter_names() if name != "intro"])
 def test_every_chapter_has_its_link(chapter: str) -> None:
     assert chapters.badge(chapter).rpartition("](")[2] in README
