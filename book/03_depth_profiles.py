@@ -159,7 +159,8 @@ print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chan
 #
 # So a profile describes *one trained network*: it says truly which layers that network weighs. It says nothing about the
 # data, since another network, as good, weighs others. Whether it is true to the network in a stronger sense, whether
-# removing a heavy layer hurts more, is a question for a later chapter.
+# removing a heavy layer hurts more, is a question for a later chapter. [Chapter 7](07_redundancy.ipynb) shows what
+# a sharp profile is worth, [chapter 8](08_stability.ipynb) repeats this comparison with twenty trainings.
 #
 # ## Right and wrong predictions
 #
@@ -188,7 +189,7 @@ print(f"AUROC of low confidence {estimate(doubt):.2f}")
 
 # %% [markdown]
 # The paper's claim holds: in each training wrong predictions have the more diffuse attention. It is the one thing here
-# that all seeds agree on. The effect is weak, though. Knowing the entropy helps to spot a mistake far less than knowing
+# that all ten seeds agree on ([chapter 8](08_stability.ipynb) tries ten more, and three of them do not). The effect is weak, though. Knowing the entropy helps to spot a mistake far less than knowing
 # the network's own confidence.
 #
 # ## What we found
