@@ -239,9 +239,8 @@ for run, result in train_stacked(live):
 #   $\tau = 0.1$ most trainings even use one layer for all images ([chapter 7](07_redundancy.ipynb)).
 # - Two trainings disagree on which class needs which layer at every temperature.
 #
-# A temperature chosen by validation accuracy is chosen by noise ([chapter 5](05_adapter_capacity.ipynb) shows how much).
-# There is a reason to choose it on purpose: if the weights are to be read by people, it decides whether they see blends
-# or single layers.
+# So accuracy gives no reason to prefer a temperature here. Another reason may: if the weights are to be read by people, it
+# decides whether they see blends or single layers.
 #
 # ## Exercises
 #

@@ -17,7 +17,7 @@
 #
 # - What the adapters' width $d^*$ costs, and where it is a real bottleneck.
 # - Six widths from 8 to 1024, five seeds each: accuracy and what attention does.
-# - The paper's choice among 36 settings, repeated: would other seeds have chosen the same?
+# - Whether wider adapters make attention sharper, or more different from image to image.
 
 # %% tags=["hide-input"]
 # The package: the installed one, else the one in this checkout, else the repository's.
@@ -46,7 +46,6 @@ widths: list[int] = [8, 32, 96, 256, 512, 1024]  # of the adapters, d*
 scorer_width: int = 192  # the same at every d*, so that the adapters are all that changes
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training for each width and seed
 reference: int = 96  # the width that the others are compared with, one of widths
-grid_seeds: list[int] = [0, 1, 2]  # of the paper's grid: 36 settings, one training each for each seed
 margin: float = 0.5  # points of accuracy: a difference below this is too small to matter
 max_epochs: int = 50  # the longest training, in passes over the data
 
@@ -92,7 +91,6 @@ for d_star in widths:
 # ## Measurement
 
 # %%
-import numpy as np
 
 from laya_nb import figures, tables
 from laya_nb.runs import grid, sweep
@@ -109,7 +107,7 @@ table = tables.attention_table(results)
 columns = ["head_parameters", "accuracy", "entropy", "entropy_std", "last_weight", "epochs"]
 table.groupby("d_star")[columns].mean().round(2)
 
-# %% mystnb={"image": {"alt": "ALT-WIDTH"}, "figure": {"caption": "Accuracy, mean entropy of attention over test images, and its standard deviation over images, against the width of the adapters. A dot is a training, a bar the 95 % interval of the mean. Orange: widths that the paper tried.", "name": "fig-capacity"}}
+# %% mystnb={"image": {"alt": "Three panels against six adapter widths from 8 to 1024. Accuracy stays between 88.8 and 89.3 percent, without a clear trend. The mean entropy of attention rises from 0.09 at width 8 to 0.33 at 1024, unevenly, and its standard deviation over images from 0.17 to 0.30."}, "figure": {"caption": "Accuracy, mean entropy of attention over test images, and its standard deviation over images, against the width of the adapters. A dot is a training, a bar the 95 % interval of the mean. Orange: widths that the paper tried.", "name": "fig-capacity"}}
 panels = {
     "accuracy": "Accuracy, %",
     "entropy": "Entropy of attention",
@@ -123,81 +121,23 @@ from laya_nb.statistics import compare_all
 comparisons = compare_all(table, "accuracy", reference, margin, by="d_star")
 tables.comparison_table(comparisons)
 
-# %% [markdown]
-# TEXT-WIDTH
-#
-# ## The paper's grid, again
-#
-# The paper chose its settings among 36: three widths, three temperatures, $\psi$ the identity or a small MLP, a scorer
-# of width $d^*$ or $2 d^*$. Each was trained with three seeds, and the best mean validation accuracy won: $d^* = 96$,
-# $\tau = 1.5$, $\psi$ the identity, width 192. Here is the same grid, trained again.
-
 # %%
-from laya_nb import paper
-from laya_nb.runs import Run
+from laya_nb.statistics import estimate, slopes
 
-settings = paper.grid_settings("fashion_mnist")
-tried = [Run(**setting, seed=seed, dataset=dataset, protocol=protocol) for setting in settings for seed in grid_seeds]
-tried_table = tables.percent_table(sweep(tried, ResultStore()))
-
-# %%
-factors = ["d_star", "temperature", "psi", "scorer_width"]
-tried_table["validation"] = 100 * tried_table["validation_accuracy"]
-scores = tried_table.pivot(index=factors, columns="seed", values="validation")
-scores.index = [f"{d}, {tau:g}, {psi}, {w}" for d, tau, psi, w in scores.index]
-PAPERS = "96, 1.5, identity, 192"
-
-# %% mystnb={"image": {"alt": "ALT-GRID"}, "figure": {"caption": "The 36 settings (d*, temperature, psi, scorer width) by validation accuracy: a dot a seed, a bar the mean of three seeds.", "name": "fig-grid"}}
-from laya_nb import selection
-
-ours = selection.choice(scores)
-figures.grid_choice(scores, {"our choice": ours, "the paper's": PAPERS})
-
-# %%
-means = scores.mean(axis=1).sort_values(ascending=False)
-print(f"our grid chooses {ours}: {means[ours]:.2f} %")
-print(f"the paper's choice: {means[PAPERS]:.2f} %, place {list(means.index).index(PAPERS) + 1} of {len(means)}")
-print(f"best minus mean of all settings: {means.max() - means.mean():.2f} points")
+if len(widths) > 1:
+    for column in ("accuracy", "entropy", "entropy_std"):
+        trend = estimate(slopes(table, column, "d_star", log_x=True))
+        print(f"{column} for ten times the width: {trend:+.2f}")
 
 # %% [markdown]
-# ### Is the winner better, or lucky?
+# Wider adapters bring no gain. Even $d^* = 8$, narrower than the number of classes, is as accurate as 96 to within half a
+# point: we expected a loss there and see none. A head of 12,661 parameters does what one of 1.5 million does. The
+# two widest differences point downwards, and neither is shown.
 #
-# The best of 36 equal settings stands above their mean, too. How far, by luck alone? The noise is what is left when each
-# setting's and each seed's mean is taken out; 10,000 draws of 36 equal settings with that noise:
-
-# %%
-luck = selection.luck_of_the_best(scores)
-print(f"by luck alone: {luck.mean():.2f} points, 95 % of draws below {np.quantile(luck, 0.95):.2f}")
-
-# %% [markdown]
-# ### Would other seeds choose the same?
-#
-# Two checks. Choose with one seed, or with two of the three. And draw three seeds with replacement, in all 27 ways:
-
-# %%
-for count in range(1, len(grid_seeds)):
-    print(f"by {count} of {len(grid_seeds)} seeds:", dict(selection.choices_by_fewer_seeds(scores, count)))
-
-# %%
-drawn = selection.bootstrap_choices(scores)
-print(f"{len(drawn)} settings are chosen; the most frequent in {max(drawn.values()) / sum(drawn.values()):.0%} of the draws")
-
-# %% [markdown]
-# ### What $\psi$ and the scorer's width do
-#
-# The grid is complete, so each factor can be judged over all settings of the others. The share of the variance of
-# validation accuracy that each explains, with the seed as a block:
-
-# %%
-tried_table["scorer"] = tried_table["scorer_width"] // tried_table["d_star"]
-selection.effects(tried_table, "validation", ["d_star", "temperature", "psi", "scorer"]).round(3)
-
-# %%
-for factor in ("psi", "scorer"):
-    print(tried_table.groupby(factor)[["validation", "accuracy"]].mean().round(2), end="\n\n")
-
-# %% [markdown]
-# TEXT-GRID
+# Width does leave a trace, in the attention. It is sharper in narrow heads: mean entropy rises by 0.09 for ten times the
+# width, and so does its spread over images, by 0.06; both intervals are above zero. The scorer has the same width
+# everywhere, but wide adapters give it larger inputs, and training ends some epochs earlier. Which of the two it is, we
+# have not tested.
 #
 # ## See it move
 #
@@ -212,12 +152,29 @@ for run in grid(dataset=["fashion_mnist_sample"], d_star=[2, 64], protocol=[shor
     print(f"d* = {run.d_star:>2}: accuracy {train_result(run).metrics['accuracy']:.1%}")
 
 # %% [markdown]
-# TEXT-LIVE
+# At width 2 the network cannot tell ten classes apart; this is what a real bottleneck looks like. Between 2 and 8 it
+# opens.
 #
 # ## What we found
 #
-# TEXT-FOUND
+# - From 8 to 1024 the width of the adapters makes no difference to accuracy that five seeds could show: -0.15 points for
+#   ten times the width, 95 % interval -0.49 to +0.20.
+# - $d^* = 8$ and $d^* = 512$ are equivalent to the paper's 96 within half a point, with 0.09 and 5.3 times its parameters.
+# - Attention is sharper in narrow heads, and more alike from image to image.
+#
+# If you use LAYA on a task like this one, take narrow adapters.
 #
 # ## Exercises
 #
-# TEXT-EXERCISES
+# 1. What width costs as many parameters as the backbone? Use `head_size`.
+# 2. Add 2 and 4 to `widths`. Where does accuracy begin to fall? (Ten trainings; or set
+#    `dataset = "fashion_mnist_sample"`.)
+# 3. Does the last layer get less weight in wide heads? Use `slopes` on `last_weight`.
+#
+# ```{dropdown} Solutions
+# 1. 382: `head_size(382)` is 568,051, and `backbone` is 567,936.
+# 2. This one is open. The live cell says that 2 is too few after a short training.
+# 3. It does: by 0.15 for ten times the width, with an interval from -0.24 to -0.06.
+# ```
+#
+# **To go further**, set `scorer_width` to 12: how much of the head is needed at all?

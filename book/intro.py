@@ -128,7 +128,7 @@ figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mni
 # - [Chapter 2](02_fashion_mnist.ipynb): the paper's benchmark, with ten seeds, a control of equal size, and tests.
 # - [Chapter 3](03_depth_profiles.ipynb): which layers the head looks at, and whether another seed would say the same.
 # - [Chapter 4](04_temperature.ipynb): eight temperatures, a factor of 100 apart, and what the scorer makes of them.
-# - [Chapter 5](05_adapter_capacity.ipynb): how wide the adapters must be, and how much of a choice by grid is luck.
+# - [Chapter 5](05_adapter_capacity.ipynb): how wide the adapters must be.
 # - [Chapter 6](06_depth.ipynb): one to eight hidden layers.
 # - [Chapter 7](07_redundancy.ipynb): copied layers, layers of noise, shared weights, and two ways to collapse.
 # - [Chapter 8](08_stability.ipynb): twenty trainings, and whether one of them can be trusted as an explanation.
