@@ -42,10 +42,10 @@ if util.find_spec("laya_nb") is None:
 
 # %% tags=["parameters"]
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
-taus: list[float] = [0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 10.0]  # temperatures; add one, and only it is trained
+taus: list[float] = [0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 10.0]  # temperatures
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training for each temperature and seed
 reference: float = 1.5  # the temperature that the others are compared with, one of taus
-margin: float = 0.5  # points of accuracy: a difference below this is too small to matter
+margin: float = 0.5  # points of accuracy: less than this is too small to matter
 max_epochs: int = 50  # the longest training, in passes over the data
 
 # %%
@@ -121,12 +121,13 @@ panels = {
     "last_weight": "Weight of the last layer",
 }
 PAPER_TAUS = [0.5, 1.0, 1.5]
-figures.against_setting(table, "temperature", panels, label=r"temperature $\tau$", paper=PAPER_TAUS)
+look = {"label": r"temperature $\tau$", "paper": PAPER_TAUS}
+figures.against_setting(table, "temperature", panels, **look)
 
 # %% [markdown]
 # The middle panel is the temperature at work. At 0.5 and below nearly every image puts all its weight on one layer; at 10
 # the largest of three weights is still 0.76 on average. On the right, seeds part ways at low temperature: of five
-# trainings at 0.1 two give the last layer almost nothing and one gives it everything. At 10 they lie close together.
+# trainings at 0.1 three give the last layer almost nothing and one gives it everything. At 10 they lie close together.
 # On the left there is nothing to see, so it needs a test.
 #
 # ## Accuracy
@@ -163,9 +164,7 @@ if len(taus) > 1:
 
 # %% mystnb={"image": {"alt": "Two panels with logarithmic axes. Left, the range of the scores: about 10 at all temperatures up to 2, then rising to 35 at 10. Right, the range after division by the temperature: falling from 107 at 0.1 to 9 at 1 and 3.4 at 10."}, "figure": {"caption": "The range of an image's three scores, median over test images, before and after the division by the temperature. Both axes are logarithmic; a dot is a training, means are geometric.", "name": "fig-score-spread"}}
 panels = {"score_range": "Range of $s(x)$", "logit_range": r"Range of $s(x)/\tau$"}
-figures.against_setting(
-    table, "temperature", panels, label=r"temperature $\tau$", paper=PAPER_TAUS, log_y=True
-)
+figures.against_setting(table, "temperature", panels, log_y=True, **look)
 
 # %% [markdown]
 # A slope puts a number on it. On logarithmic axes the range of $s$ against $\tau$ has slope 1 if the scorer undoes the
@@ -203,10 +202,12 @@ def class_profiles(tau):
     ])
 
 
-pairs = {tau: attribution.pairwise_correlation(class_profiles(tau)) for tau in sorted(taus)}
+pairs = {
+    tau: attribution.pairwise_correlation(class_profiles(tau)) for tau in sorted(taus)
+}
 
 # %% mystnb={"image": {"alt": "Ten grey dots for each of eight temperatures, spread between -0.6 and 0.6. The means lie between -0.1 and 0.2."}, "figure": {"caption": "Correlation of two trainings' class profiles, a dot a pair of seeds; the line joins the means.", "name": "fig-temperature-agreement"}}
-figures.agreement_between_trainings(pairs, label=r"temperature $\tau$", paper=PAPER_TAUS)
+figures.agreement_between_trainings(pairs, **look)
 
 # %% [markdown]
 # At no temperature do two trainings agree. The temperature decides how sharply a network chooses its layers, and not
@@ -223,8 +224,8 @@ from laya_nb.runs import train_stacked
 short = Protocol(max_epochs=5)
 live = grid(dataset=["fashion_mnist_sample"], temperature=[0.1, 10.0], protocol=[short])
 for run, result in train_stacked(live):
-    sharpness = result.attention.max(axis=1).mean()
-    print(f"τ = {run.temperature:>4}: top weight {sharpness:.2f}, accuracy {result.metrics['accuracy']:.1%}")
+    top, accuracy = result.attention.max(axis=1).mean(), result.metrics["accuracy"]
+    print(f"τ = {run.temperature:>4}: top weight {top:.2f}, accuracy {accuracy:.1%}")
 
 # %% [markdown]
 # After a few passes over a small data set the two differ as the large ones do: one makes hard choices, the other blends,

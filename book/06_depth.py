@@ -45,7 +45,7 @@ dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no do
 depths: list[int] = [1, 2, 3, 4, 6, 8]  # numbers of hidden layers
 width: int = 128  # of every hidden layer; the paper's last one has 128
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training of both heads for each depth and seed
-margin: float = 0.5  # points of accuracy: a difference below this is too small to matter
+margin: float = 0.5  # points of accuracy: less than this is too small to matter
 max_epochs: int = 50  # the longest training, in passes over the data
 
 # %%
@@ -103,7 +103,8 @@ from laya_nb.training import Protocol
 
 protocol = Protocol(max_epochs=max_epochs)
 shapes = [[width] * depth for depth in depths]
-runs = grid(dataset=[dataset], hidden_dims=shapes, head=["last_layer", "laya"], seed=seeds, protocol=[protocol])
+common = {"dataset": [dataset], "seed": seeds, "protocol": [protocol]}
+runs = grid(hidden_dims=shapes, head=["last_layer", "laya"], **common)
 results = sweep(runs, ResultStore())
 
 # %%
@@ -135,7 +136,8 @@ from laya_nb.statistics import estimate, slopes
 gains = table.pivot_table(index=["seed", "depth"], columns="head", values="accuracy")
 gains = (gains["laya"] - gains["last_layer"]).rename("gain").reset_index()
 if len(depths) > 1:
-    print(f"gain for each further layer: {estimate(slopes(gains, 'gain', 'depth')):+.2f} points")
+    trend = estimate(slopes(gains, "gain", "depth"))
+    print(f"gain for each further layer: {trend:+.2f} points")
 
 # %%
 tables.comparison_table(comparisons)
@@ -156,8 +158,9 @@ tables.comparison_table(comparisons)
 import numpy as np
 
 def profiles(depth):
-    laya = [r for r in results if r.run["head"] == "laya" and len(r.run["hidden_dims"]) == depth]
-    return [str(i + 1) for i in range(depth)], np.stack([r.attention.mean(axis=0) for r in laya])
+    laya = [r for r in results if r.run["head"] == "laya"]
+    weights = [r.attention.mean(axis=0) for r in laya if len(r.run["hidden_dims"]) == depth]
+    return [str(i + 1) for i in range(depth)], np.stack(weights)
 
 
 figures.mean_weights({f"{depth} layers": profiles(depth) for depth in depths if depth > 1})
@@ -183,11 +186,10 @@ deep.groupby("depth")[["layers_used", "last_weight", "entropy", "top_weight"]].m
 # %% tags=["nbval-ignore-output"]
 from laya_nb.runs import train
 
-for depth in (2, 6):
-    model, result = train(grid(
-        dataset=["fashion_mnist_sample"], hidden_dims=[[64] * depth], protocol=[Protocol(max_epochs=5)]
-    )[0])
-    print(f"{depth} layers:", result.attention.mean(axis=0).round(2), f"accuracy {result.metrics['accuracy']:.1%}")
+small = {"dataset": ["fashion_mnist_sample"], "protocol": [Protocol(max_epochs=5)]}
+for run in grid(hidden_dims=[[64] * 2, [64] * 6], **small):
+    model, result = train(run)
+    print(f"{len(run.hidden_dims)} layers:", result.attention.mean(axis=0).round(2))
 
 # %% [markdown]
 # Even after a few passes over a small data set, six layers are not all used alike.

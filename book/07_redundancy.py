@@ -44,7 +44,7 @@ if util.find_spec("laya_nb") is None:
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every condition for each seed
 extreme_taus: list[float] = [0.1, 100.0]  # temperatures for the two ways to collapse
-margin: float = 0.5  # points of accuracy: a difference below this is too small to matter
+margin: float = 0.5  # points of accuracy: less than this is too small to matter
 max_epochs: int = 50  # the longest training, in passes over the data
 
 # %%
@@ -130,8 +130,9 @@ figures.mean_weights(panels(COPIES))
 
 # %%
 usual, twice_3, twice_1 = weights(None), weights(COPIES[0]), weights(COPIES[1])
-print(f"h3 alone {estimate(usual[:, 2]):.2f}, two copies together {estimate(twice_3[:, 2:].sum(axis=1)):.2f}")
-print(f"h1 alone {estimate(usual[:, 0]):.2f}, two copies together {estimate(twice_1[:, :2].sum(axis=1)):.2f}")
+both_3, both_1 = twice_3[:, 2:].sum(axis=1), twice_1[:, :2].sum(axis=1)
+print(f"h3 alone {estimate(usual[:, 2]):.2f}, two copies {estimate(both_3):.2f}")
+print(f"h1 alone {estimate(usual[:, 0]):.2f}, two copies {estimate(both_1):.2f}")
 
 # %%
 pairs = {"h3": twice_3[:, 2:], "h1": twice_1[:, :2]}
@@ -156,7 +157,10 @@ def profile(result):
 
 three_copies = [r for r in shown if r.run["view"] == COPIES[2]]
 figures.profiles_side_by_side(
-    {"h1, h2, h3": (["h1", "h2", "h3"], profile(as_it_is[0])), "h3, h3, h3": (COPIES[2], profile(three_copies[0]))},
+    {
+        "h1, h2, h3": (["h1", "h2", "h3"], profile(as_it_is[0])),
+        "h3, h3, h3": (["h3", "h3", "h3"], profile(three_copies[0])),
+    },
     CLASSES,
 )
 
@@ -164,7 +168,7 @@ figures.profiles_side_by_side(
 for name, rows in (("h1, h2, h3", as_it_is), ("h3, h3, h3", three_copies)):
     entropies = [attribution.entropy(r.attention).mean() for r in rows]
     top = [r.attention.max(axis=1).mean() for r in rows]
-    print(f"{name}: entropy of an image's weights {estimate(entropies):.2f}, largest weight {estimate(top):.2f}")
+    print(f"{name}: entropy {estimate(entropies):.2f}, top weight {estimate(top):.2f}")
 
 # %% [markdown]
 # The right map looks like a finding: *shoes are decided at layer 1, T-shirts at layer 2*. There is no layer 1 and no
@@ -186,7 +190,8 @@ figures.mean_weights(panels(NOISE))
 for view in NOISE:
     noise = [i for i, name in enumerate(view) if name.startswith("noise")]
     on_noise = weights(view)[:, noise].sum(axis=1)
-    print(f"{', '.join(view)}: weight on noise {on_noise.mean():.4f}, at most {on_noise.max():.4f}")
+    mean, most = on_noise.mean(), on_noise.max()
+    print(f"{', '.join(view)}: weight on noise {mean:.4f}, at most {most:.4f}")
 
 # %% [markdown]
 # Noise gets next to nothing, in all fifteen trainings. This prediction holds in its simplest form: the weights go to 0.
@@ -196,12 +201,13 @@ for view in NOISE:
 # %%
 from laya_nb.statistics import compare, holm
 
-def accuracies(rows):
+def accuracies(view):
+    rows = as_it_is if view is None else [r for r in shown if r.run["view"] == view]
     return [100 * r.metrics["accuracy"] for r in rows]
 
 
 tables.comparison_table(holm({
-    ", ".join(view): compare(accuracies(r for r in shown if r.run["view"] == view), accuracies(as_it_is), margin)
+    ", ".join(view): compare(accuracies(view), accuracies(None), margin)
     for view in COPIES + NOISE
 }))
 
@@ -236,7 +242,8 @@ figures.mean_weights({
 table = tables.attention_table(separate + shared)
 table["weights"] = ["separate"] * len(separate) + ["shared"] * len(shared)
 table["depth"] = table["hidden_dims"].map(len)
-table.groupby(["depth", "weights"])[["accuracy", "entropy", "profile_entropy", "last_weight"]].mean().round(2)
+columns = ["accuracy", "entropy", "profile_entropy", "last_weight"]
+table.groupby(["depth", "weights"])[columns].mean().round(2)
 
 # %% [markdown]
 # Layers that share their weights are used like layers that do not: a few get nearly all the weight, others nothing, and
@@ -252,8 +259,10 @@ table.groupby(["depth", "weights"])[["accuracy", "entropy", "profile_entropy", "
 # %%
 extremes = sweep(grid(temperature=extreme_taus, **common), ResultStore())
 groups = {"as it is (τ = 1.5)": as_it_is}
-groups |= {f"τ = {tau:g}": [r for r in extremes if r.run["temperature"] == tau] for tau in extreme_taus}
-groups |= {"three copies": three_copies, "noise": shown[len(COPIES) * len(seeds) :], "shared weights": shared}
+for tau in extreme_taus:
+    groups[f"τ = {tau:g}"] = [r for r in extremes if r.run["temperature"] == tau]
+noisy = shown[len(COPIES) * len(seeds) :]
+groups |= {"three copies": three_copies, "noise": noisy, "shared weights": shared}
 
 # %% mystnb={"image": {"alt": "A scatter plot of trainings. Most lie at the bottom, with entropies of single images below 0.35, and entropies of mean weights from 0.25 to 1. The trainings at temperature 0.1 lie on the bottom line, three of them at the lower left corner, as do those with two layers of noise. The five at temperature 100 lie near the diagonal, one of them at the upper right corner."}, "figure": {"caption": "Every training by two entropies. Lower left: one layer for all images. Lower right: one layer for each image, but not the same one. Upper right: uniform weights.", "name": "fig-collapse"}}
 figures.collapse_map({name: tables.attention_table(rows) for name, rows in groups.items()})
@@ -276,7 +285,7 @@ for name, rows in groups.items():
 hottest = [r for r in extremes if r.run["temperature"] == max(extreme_taus)]
 for r in sorted(hottest, key=lambda r: r.metrics["epochs"]):
     spread, entropy = r.metrics["score_range"], attribution.entropy(r.attention).mean()
-    print(f"{r.metrics['epochs']} epochs: range of scores {spread:.0f}, entropy of an image's weights {entropy:.2f}")
+    print(f"{r.metrics['epochs']} epochs: range of scores {spread:.0f}, entropy {entropy:.2f}")
 
 # %% [markdown]
 # Neither collapse is shown to cost accuracy here. So accuracy cannot be used to notice them: look at the two entropies.
@@ -290,8 +299,9 @@ from laya_nb.runs import train_result
 
 for epochs in (1, 6):
     short = Protocol(max_epochs=epochs)
-    live = grid(dataset=["fashion_mnist_sample"], view=[["noise1", "noise2", "h3"]], protocol=[short])[0]
-    print(f"after {epochs}:", train_result(live).attention.mean(axis=0).round(3))
+    small = {"dataset": ["fashion_mnist_sample"], "protocol": [short]}
+    (run,) = grid(view=[["noise1", "noise2", "h3"]], **small)
+    print(f"after {epochs}:", train_result(run).attention.mean(axis=0).round(3))
 
 # %% [markdown]
 # Noise is recognised within the first passes over the data.

@@ -160,7 +160,8 @@ rng = np.random.default_rng(0)
 halves = np.array_split(rng.permutation(len(labels)), 2)
 by_half = zip(*map(class_profiles, halves))
 reliability = np.array([attribution.pairwise_correlation(np.stack(pair)).item() for pair in by_half])
-print(f"two halves of the test set: correlation from {reliability.min():.3f} to {reliability.max():.3f}")
+low, high = reliability.min(), reliability.max()
+print(f"two halves of the test set: correlation from {low:.3f} to {high:.3f}")
 
 # %% [markdown]
 # Expectation 2 holds. The profile of a trained network is measured sharply. What differs between trainings is the
@@ -217,13 +218,16 @@ figures.pair_spread(
 for name, chance in renamed.items():
     low, high = np.quantile(chance.mean(axis=1), [0.025, 0.975])
     p = attribution.p_value(pairs[name].mean(), chance.mean(axis=1))
-    print(f"{name}: {attribution.pair_estimate(pairs[name]):+.3f}, renamed [{low:+.3f}, {high:+.3f}], p = {p:.3f}")
+    found = attribution.pair_estimate(pairs[name])
+    print(f"{name}: {found:+.3f}, renamed [{low:+.3f}, {high:+.3f}], p = {p:.3f}")
 
 # %%
 width, renamed_width = pairs["layer of a class"].std(), renamed["layer of a class"].std(axis=1)
 shuffled_width = classes_shuffled.std(axis=1)
-print(f"spread over pairs of class profiles: {width:.2f}; layers renamed {renamed_width.mean():.2f}", end="; ")
-print(f"classes shuffled {shuffled_width.mean():.2f}, p = {attribution.p_value(width, shuffled_width):.3f}")
+p = attribution.p_value(width, shuffled_width)
+print(f"spread over pairs of class profiles: {width:.2f}")
+print(f"with layers renamed: {renamed_width.mean():.2f}")
+print(f"with classes shuffled: {shuffled_width.mean():.2f}, p = {p:.3f}")
 
 # %% [markdown]
 # How to read this:
@@ -265,8 +269,9 @@ def spread_with_interval(values):
 
 # %%
 for i, (a, b) in enumerate(zip(weights["LAYA"].T, weights["ScalarMix"].T), start=1):
-    print(f"layer {i}: LAYA {spread_with_interval(a)}, ScalarMix {spread_with_interval(b)}", end="; ")
-    print(f"ratio {spread(a) / spread(b):.0f}, p of one spread {stats.levene(a, b, center='median').pvalue:.1g}")
+    ratio, p = spread(a) / spread(b), stats.levene(a, b, center="median").pvalue
+    print(f"layer {i}: LAYA {spread_with_interval(a)}", end=", ")
+    print(f"ScalarMix {spread_with_interval(b)}; ratio {ratio:.0f}, p {p:.1g}")
 
 # %% [markdown]
 # The numbers are standard deviations over trainings, with 95 % bootstrap intervals; $p$ is that of the Brown-Forsythe
@@ -334,7 +339,8 @@ def trainings_needed(share, wanted=0.8):
 
 for name, found in averaged.items():
     few, many = trainings_needed(found.share.high), trainings_needed(found.share.low)
-    print(f"{name}: {trainings_needed(found.share.mean):.0f} trainings, between {few:.0f} and {many:.0f}")
+    needed = trainings_needed(found.share.mean)
+    print(f"{name}: {needed:.0f} trainings, between {few:.0f} and {many:.0f}")
 
 # %% [markdown]
 # `inf` says that the data cannot exclude that there is no common profile at all.
@@ -378,7 +384,8 @@ figures.shared_by_trainings({name: (pairs[name], estimates[name]) for name in pa
 
 # %%
 for name, mean in estimates.items():
-    print(f"{name}: {mean:+.2f}, single pairs from {pairs[name].min():+.2f} to {pairs[name].max():+.2f}")
+    low, high = pairs[name].min(), pairs[name].max()
+    print(f"{name}: {mean:+.2f}, single pairs from {low:+.2f} to {high:+.2f}")
 
 # %% [markdown]
 # Expectation 5 holds, modestly. The grouping of classes and the entropy have something in common between trainings,
@@ -391,7 +398,8 @@ for name, mean in estimates.items():
 # %%
 effects = [attribution.entropy_effect(result.attention, result.correct).auroc for result in laya]
 below = sum(effect < 0.5 for effect in effects)
-print(f"AUROC of entropy for mistakes {estimate(effects):.2f}, from {min(effects):.2f} to {max(effects):.2f}")
+print(f"AUROC of entropy for mistakes {estimate(effects):.2f}", end=", ")
+print(f"from {min(effects):.2f} to {max(effects):.2f}")
 print(f"below 0.5, no effect or the opposite: {below} of {len(effects)} trainings")
 
 # %% [markdown]
@@ -450,14 +458,15 @@ for result in trained:
 # %% tags=["nbval-ignore-output"]
 two = np.stack([attribution.class_profiles(r.attention, r.arrays["label"], len(CLASSES)) for r in trained[:2]])
 seen = [result.run["seed"] for result in trained[:2]]
-print(f"seeds {seen}: class profiles correlate {attribution.pairwise_correlation(two).item():+.2f}")
+found = attribution.pairwise_correlation(two).item()
+print(f"seeds {seen}: class profiles correlate {found:+.2f}")
 
 # %% [markdown]
 # ## Verdict
 #
 # On Fashion-MNIST and with the paper's settings, a profile from one training cannot be trusted to explain which layer
 # matters to a class. It is a sharp and repeatable measurement of one network, and that network is one draw: 2 % of
-# the profile's variance is common to all trainings, with an interval from -6 % to 12 %, and the rest belongs to that
+# the profile's variance is common to all trainings, with an interval from -6 % to 13 %, and the rest belongs to that
 # training alone. At 2 % it would take some two hundred trainings to make a mean that a second such mean confirms at
 # 0.8; the data do not exclude thirty, nor that no number is enough. What may be read from the weights are relations
 # that name no layer: which classes are treated alike, which images get diffuse weights.

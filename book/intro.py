@@ -107,8 +107,13 @@ noisy = sweep(grid(view=[["noise1", "h2", "h3"]], **few), ResultStore())
 
 # %% tags=["remove-input"]
 twenty = sweep(grid(dataset=[dataset], seed=stability_seeds, protocol=[protocol]), ResultStore())
-ablations = findings.temperature(temperature) + findings.capacity(capacity, widest=1024, reference=96)
-ablations += findings.depth(depth) + findings.redundancy(as_it_is, copies, noisy) + findings.stability(twenty)
+ablations = [
+    *findings.temperature(temperature),
+    *findings.capacity(capacity, widest=1024, reference=96),
+    *findings.depth(depth),
+    *findings.redundancy(as_it_is, copies, noisy),
+    *findings.stability(twenty),
+]
 
 # %% tags=["hide-input"]
 Markdown(findings.markdown_table(ablations))

@@ -124,7 +124,7 @@ def depth(results: Sequence[Result]) -> list[Finding]:
         Finding(
             f"Of {deepest} layers, how many does attention use?",
             f"{used:.1f} (exponential of the entropy of the mean weights)",
-            "Few, and which ones is up to the seed" if used.high < deepest / 2 else "Most of them",
+            "On average fewer than half" if used.mean < deepest / 2 else "Most of them",
             "06_depth",
         ),
     ]
@@ -145,7 +145,7 @@ def redundancy(as_it_is: Sequence[Result], three_copies: Sequence[Result], noisy
         ),
         Finding(
             "Is a layer of noise ignored?",
-            f"mean weight at most {max(on_noise):.3f} in {len(on_noise)} trainings",
+            f"mean weight at most {max(on_noise):.4f} in {len(on_noise)} trainings",
             "Yes" if max(on_noise) < 0.05 else "Not always",
             "07_redundancy",
         ),
