@@ -88,6 +88,14 @@ from laya_nb import findings
 
 Markdown(findings.markdown_table(findings.fashion_mnist(results)))
 
+# %% tags=["hide-input", "main-figure"] mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-main"}}
+from laya_nb import paper, tables
+from laya_nb.statistics import compare_all
+
+table = tables.percent_table(results)
+comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
+figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mnist"])
+
 # %% [markdown]
 # Chapters 4 to 8 take the head apart: one setting at a time, five seeds each, and twenty seeds for the last question.
 
@@ -117,14 +125,6 @@ ablations = [
 
 # %% tags=["hide-input"]
 Markdown(findings.markdown_table(ablations))
-
-# %% tags=["hide-input", "main-figure"] mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-main"}}
-from laya_nb import paper, tables
-from laya_nb.statistics import compare_all
-
-table = tables.percent_table(results)
-comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
-figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mnist"])
 
 # %% [markdown]
 # ## How to read on
