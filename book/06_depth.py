@@ -143,14 +143,14 @@ if len(depths) > 1:
 tables.comparison_table(comparisons)
 
 # %% [markdown]
-# The gain does not grow: the slope is close to 0. Per depth the difference is undecided, as five seeds of these small
+# The gain is not shown to grow: the slope is close to 0. Per depth the difference is undecided, as five seeds of these small
 # networks scatter by a point. At depth 6 all five seeds favour LAYA, by 0.34 points on average. Alone, that would pass
 # for a finding ($p < 0.05$). As one of six depths it does not: the table's $p$ takes account of all six, and the
 # neighbour, depth 8, points the other way.
 #
 # The slope's interval reaches from -0.24 to +0.21 points a layer, so a change of a point or more over these seven layers
 # cannot be excluded. What can be said: no gain is shown at any depth. At depth 8 LAYA's head has as many parameters as
-# the backbone under it, and buys nothing with them.
+# the backbone under it, and is not shown to buy anything with them.
 #
 # ## Where attention goes
 
@@ -172,7 +172,7 @@ deep.groupby("depth")[["layers_used", "last_weight", "entropy", "top_weight"]].m
 
 # %% [markdown]
 # `layers_used` is the exponential of the entropy of the mean weights: 1 if one layer gets everything, $L$ if all get the
-# same. A network of eight layers uses three or four of them, one of four layers two or three. The others get next to
+# same. On average a network of eight layers uses three or four of them, one of four layers two or three. The others get next to
 # nothing, and image by image there is hardly a blend: the largest weight is above 0.9 on average.
 #
 # Up to six layers the last one gets the most weight in most trainings, more than in the paper's narrowing network
@@ -197,8 +197,8 @@ for run in grid(hidden_dims=[[64] * 2, [64] * 6], **small):
 # ## What we found
 #
 # - With one hidden layer LAYA is a plain linear head, exactly.
-# - From one to eight hidden layers LAYA's gain over LastLayer does not grow: -0.01 points for each further layer, 95 %
-#   interval -0.24 to +0.21. The direct way to the loss, if it helps at all, is not needed by networks like these.
+# - From one to eight hidden layers LAYA's gain over LastLayer is not shown to grow: -0.01 points for each further layer, 95 %
+#   interval -0.24 to +0.21. A benefit of the direct way to the loss is not shown.
 # - LAYA's head grows with depth, from a third of the backbone's parameters to more than all of them.
 # - Attention uses few layers: on average 3.5 of eight, and for a single image mostly one.
 #
@@ -219,7 +219,7 @@ for run in grid(hidden_dims=[[64] * 2, [64] * 6], **small):
 #    more. About one such experiment in three shows it.
 # 2. Agreement falls, from 63 % at depth 2 to 19 % at depth 8. So does chance, from 67 % to 14 %: there is no more
 #    agreement than before.
-# 3. This one is open: nobody has published it.
+# 3. This one is open: the book has not run it.
 # ```
 #
 # **To go further**, change `depths` or `width`; only new networks are trained.

@@ -214,7 +214,7 @@ tables.comparison_table(holm({
 # %% [markdown]
 # No condition is shown to be better or worse. The row `h1, h2, noise3` deserves a second look. There the head cannot
 # use layer 3, and since nothing else does, layer 3 is never trained: this is a network of two layers. It is not shown
-# to be less accurate than the whole. That is why attention can go anywhere in these networks: no layer is needed.
+# to be less accurate than the whole. If no single layer is needed, attention is free to go anywhere.
 #
 # ## Shared weights
 #
