@@ -54,7 +54,7 @@ parameters.check(globals())
 import numpy as np
 
 from laya_nb import attribution, figures, paper
-from laya_nb.data import FASHION_MNIST_CLASSES as CLASSES
+from laya_nb.images import FASHION_MNIST_CLASSES as CLASSES
 from laya_nb.runs import grid, sweep
 from laya_nb.store import ResultStore
 from laya_nb.training import Protocol

@@ -240,8 +240,9 @@ for run, result in train_stacked(live):
 #   $\tau = 0.1$ most trainings even use one layer for all images ([chapter 7](07_redundancy.ipynb)).
 # - At no temperature do two trainings agree well on which class goes to which layer.
 #
-# So accuracy gives no reason to prefer a temperature here. Another reason may: if the weights are to be read by people, it
-# decides whether they see blends or single layers.
+# So accuracy gives no reason to prefer a temperature here, and a choice by validation accuracy is a choice by luck
+# ([chapter 5](05_adapter_capacity.ipynb) shows it for the paper's 36 settings). There is another reason to choose: if
+# the weights are to be read by people, the temperature decides whether they see blends or single layers.
 #
 # ## Exercises
 #

@@ -149,7 +149,7 @@ for name, pair in pairs.items():
 
 # %% mystnb={"image": {"alt": "Two heat maps of ten classes by three columns, each from one training. Left, the three layers. Right, three copies of the last layer, just as sharp: sandals, sneakers and boots have 0.98 to 1.00 in the first copy, T-shirts and dresses about 0.9 in the second, trousers, pullovers, coats and bags about 0.95 in the third."}, "figure": {"caption": "Mean weight of each class, one training each. Left: three layers. Right: the same layer three times.", "name": "fig-copies-profile"}}
 from laya_nb import attribution
-from laya_nb.data import FASHION_MNIST_CLASSES as CLASSES
+from laya_nb.images import FASHION_MNIST_CLASSES as CLASSES
 
 def profile(result):
     return attribution.class_profiles(result.attention, result.arrays["label"], len(CLASSES))
@@ -274,9 +274,24 @@ for name, rows in groups.items():
 
 # %% [markdown]
 # **One layer** has two causes, one good and one bad. Where all other layers are noise, one layer is right (lower left
-# corner). At low temperature it is an accident of the start: the softmax is saturated from the first step, the layer that
-# is ahead takes all the weight, and an adapter with weight 0 gets a gradient of 0, so it does not catch up. Three of five
-# trainings at 0.1 read one and the same layer for every image.
+# corner). At low temperature it goes back to the start. The mean weights of the networks at the lowest temperature,
+# untrained (on the embedded sample) and trained:
+
+# %%
+from laya_nb import data
+from laya_nb.runs import Run, build_model
+from laya_nb.training import predict
+
+images = data.load("fashion_mnist_sample").test.x
+for r in (r for r in extremes if r.run["temperature"] == min(extreme_taus)):
+    untrained = build_model(Run.from_description(r.run), images[0].numel(), len(CLASSES))
+    before = predict(untrained, images).attention.numpy().mean(axis=0)
+    print("untrained", before.round(2), " trained", r.attention.mean(axis=0).round(2))
+
+# %% [markdown]
+# Before the first step the layers are unequal already, and each of the five networks ends with the most weight on the
+# layer that it started with most; three use it for every image. A likely reason: an adapter with weight 0 gets a
+# gradient of 0, so a layer that is behind does not catch up. We have not tested that.
 #
 # **Uniform** needs a high temperature *and* a short training. At $\tau = 100$ the scorer stretches its scores as it does at
 # 10 ([chapter 4](04_temperature.ipynb)), and escapes, given time:

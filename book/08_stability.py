@@ -57,7 +57,7 @@ import numpy as np
 import torch
 
 from laya_nb import attribution, figures
-from laya_nb.data import FASHION_MNIST_CLASSES as CLASSES
+from laya_nb.images import FASHION_MNIST_CLASSES as CLASSES
 from laya_nb.runs import grid, sweep
 from laya_nb.statistics import estimate
 from laya_nb.store import ResultStore

@@ -45,8 +45,10 @@ if util.find_spec("laya_nb") is None:
 
 # %% tags=["parameters", "remove-input"]
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
+texts: str = "imdb"  # or "docstrings": sentences from installed packages, no download
 seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each seed
 ablation_seeds: list[int] = [0, 1, 2, 3, 4]  # the same for each setting of an ablation
+grid_seeds: list[int] = [0, 1, 2]  # trainings of each of the paper's 36 settings
 stability_seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]  # trainings whose attention is compared
 max_epochs: int = 50  # the longest training, in passes over the data
 
@@ -73,12 +75,12 @@ figures.head_diagram()
 # Two heads with the same seed start from the same backbone and see the same data in the same order, so they are compared seed by seed.
 
 # %% tags=["remove-input"]
-from laya_nb.runs import HEAD_DEFAULTS, grid, sweep
+from laya_nb.runs import HEADS, grid, sweep
 from laya_nb.store import ResultStore
 from laya_nb.training import Protocol
 
 protocol = Protocol(max_epochs=max_epochs)
-runs = grid(dataset=[dataset], head=list(HEAD_DEFAULTS), seed=seeds, protocol=[protocol])
+runs = grid(dataset=[dataset], head=HEADS, seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 
 # %% tags=["hide-input"]
@@ -114,10 +116,20 @@ copies = sweep(grid(view=[["h3", "h3", "h3"]], **few), ResultStore())
 noisy = sweep(grid(view=[["noise1", "h2", "h3"]], **few), ResultStore())
 
 # %% tags=["remove-input"]
+from laya_nb.runs import Run
+
+settings = paper.grid_settings("fashion_mnist")
+tried = [
+    Run(seed=seed, dataset=dataset, protocol=protocol, **setting) for setting in settings for seed in grid_seeds
+]
+tried = sweep(tried, ResultStore())
+
+# %% tags=["remove-input"]
 twenty = sweep(grid(dataset=[dataset], seed=stability_seeds, protocol=[protocol]), ResultStore())
 ablations = [
     *findings.temperature(temperature),
     *findings.capacity(capacity, widest=1024, reference=96),
+    *findings.choice(tried),
     *findings.depth(depth),
     *findings.redundancy(as_it_is, copies, noisy),
     *findings.stability(twenty),
@@ -127,14 +139,27 @@ ablations = [
 Markdown(findings.markdown_table(ablations))
 
 # %% [markdown]
+# The paper has other benchmarks, with other networks. One of them so far: reviews of films, read by a recurrent network.
+
+# %% tags=["remove-input"]
+faster = Protocol(learning_rate=1e-3, max_epochs=max_epochs)
+reviews = sweep(grid(dataset=[texts], head=HEADS, seed=ablation_seeds, protocol=[faster]), ResultStore())
+
+# %% tags=["hide-input"]
+Markdown(findings.markdown_table(findings.benchmark(reviews, "imdb", "IMDB", "10_imdb")))
+
+# %% [markdown]
 # ## How to read on
 #
 # - [Chapter 1](01_mechanism.ipynb): how the head works, in small cells, and what it says about a handful of images.
 # - [Chapter 2](02_fashion_mnist.ipynb): the paper's benchmark, with ten seeds, a control of equal size, and tests.
 # - [Chapter 3](03_depth_profiles.ipynb): which layers the head looks at, and whether another seed would say the same.
 # - [Chapter 4](04_temperature.ipynb): eight temperatures, a factor of 100 apart, and what the scorer makes of them.
-# - [Chapter 5](05_adapter_capacity.ipynb): how wide the adapters must be.
+# - [Chapter 5](05_adapter_capacity.ipynb): how wide the adapters must be, and how much of a choice among 36 settings
+#   is luck.
 # - [Chapter 6](06_depth.ipynb): one to eight hidden layers.
 # - [Chapter 7](07_redundancy.ipynb): copied layers, layers of noise, shared weights, and two ways to collapse.
 # - [Chapter 8](08_stability.ipynb): twenty trainings, and whether one of them can be trusted as an explanation.
+# - [Chapter 10](10_imdb.ipynb): the paper's recurrent benchmark, with five heads and tests.
+# - [Chapter 12](12_bring_your_own.ipynb): a LAYA head on a network and data of your own; saved, shared, exported.
 # - [Run it yourself](run_it_yourself.md): read, open in Colab, or change a parameter and run a chapter at home.

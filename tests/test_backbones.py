@@ -1,9 +1,12 @@
-"""What the head gets to see: layers tied, shown twice, or replaced by noise."""
+"""The backbones: what they compute, and what the head gets to see of it."""
+
+from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from laya_nb.backbones import MLP, Exposed
+from laya_nb.backbones import MLP, DepthwiseCNN, Exposed
 
 x = torch.rand(6, 12, generator=torch.Generator().manual_seed(0))
 
@@ -57,3 +60,29 @@ def test_noise_tells_nothing_and_teaches_nothing() -> None:
 def test_a_view_names_what_it_does_not_know(view: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Exposed(MLP(12, (5, 4)), view)
+
+
+def test_a_stage_is_what_channels_first_operations_make_it() -> None:
+    """Depthwise and pointwise convolution, LayerNorm over channels, GELU, means over positions: written out."""
+    cnn = DepthwiseCNN(3, (4, 6, 5))
+    images = torch.rand(2, 3, 16, 12)
+    h, expected = images, []
+    stage: Any
+    for i, stage in enumerate(cnn.stages):
+        depthwise, pointwise, norm = stage.depthwise, stage.pointwise, stage.norm
+        h = F.conv2d(h, depthwise.weight, stride=1 if i == 0 else 2, padding=2, groups=h.shape[1])
+        h = F.conv2d(h, pointwise.weight[:, :, None, None], pointwise.bias)
+        mean, variance = h.mean(dim=1, keepdim=True), h.var(dim=1, keepdim=True, correction=0)
+        h = (h - mean) / (variance + norm.eps).sqrt() * norm.weight[:, None, None] + norm.bias[:, None, None]
+        h = F.gelu(h)
+        expected.append(h.mean(dim=(2, 3)))
+    assert h.shape == (2, 5, 4, 3)  # 16 x 12, halved twice
+    assert cnn.out_dims == (4, 6, 5)
+    for state, wanted in zip(cnn(images), expected, strict=True):
+        assert torch.allclose(state, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 16, 16), (3, 16, 16), (2, 16, 16, 3)])
+def test_a_cnn_names_the_images_it_cannot_take(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected images of shape \(B, 3, H, W\), got"):
+        DepthwiseCNN(3, (4, 4))(torch.zeros(shape))

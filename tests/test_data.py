@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from laya_nb import data, paths
-from laya_nb.data import FASHION_MNIST_CLASSES, FASHION_MNIST_FILES, DataError, Dataset, Examples
+from laya_nb import data, images, paths
+from laya_nb.data import DataError, Dataset, Examples
+from laya_nb.images import FASHION_MNIST_CLASSES, FASHION_MNIST_FILES
 
 FULL = os.environ.get("LAYA_NB_DATA")
 needs_full_set = pytest.mark.skipif(not FULL, reason="LAYA_NB_DATA is not set")
@@ -72,7 +73,7 @@ def test_sample_is_balanced_and_in_range() -> None:
 def test_sample_is_the_full_set_at_its_indices() -> None:
     full, sample = data.load("fashion_mnist"), data.load("fashion_mnist_sample")
     assert (len(full.train.y), len(full.test.y)) == (60_000, 10_000)
-    with np.load(paths.PUBLISHED / data.SAMPLE, allow_pickle=False) as file:
+    with np.load(paths.PUBLISHED / images.SAMPLE, allow_pickle=False) as file:
         for part in ("train", "test"):
             index = torch.from_numpy(file[f"{part}_index"]).long()
             assert len(index.unique()) == len(index)
@@ -82,11 +83,11 @@ def test_sample_is_the_full_set_at_its_indices() -> None:
 
 @pytest.fixture(scope="module")
 def sample_bytes() -> bytes:
-    return (paths.PUBLISHED / data.SAMPLE).read_bytes()
+    return (paths.PUBLISHED / images.SAMPLE).read_bytes()
 
 
 def load_sample_from(content: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    (folder / data.SAMPLE).write_bytes(content)
+    (folder / images.SAMPLE).write_bytes(content)
     monkeypatch.setattr(paths, "PUBLISHED", folder)
     data.load.cache_clear()
     return data.load("fashion_mnist_sample")
@@ -97,7 +98,7 @@ def test_sample_cut_short_is_named(
     share: float, sample_bytes: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = sample_bytes[: int(share * len(sample_bytes))]
-    with pytest.raises(DataError, match=rf"{data.SAMPLE}.*restore it from the repository"):
+    with pytest.raises(DataError, match=rf"{images.SAMPLE}.*restore it from the repository"):
         load_sample_from(cut, tmp_path, monkeypatch)
 
 
@@ -107,7 +108,7 @@ def test_sample_with_a_changed_byte_is_named(
 ) -> None:
     changed = bytearray(sample_bytes)
     changed[position] ^= 0xFF
-    with pytest.raises(DataError, match=data.SAMPLE):
+    with pytest.raises(DataError, match=images.SAMPLE):
         load_sample_from(bytes(changed), tmp_path, monkeypatch)
 
 
@@ -241,23 +242,23 @@ def test_download_is_checked_kept_and_mended(mirror: Path, own_cache: Path, requ
 # --- what a data set must be
 
 
-def images(labels: list[int]) -> Examples:
+def examples_of(labels: list[int]) -> Examples:
     return Examples(torch.zeros(len(labels), 1, 28, 28), torch.tensor(labels, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
-        (images([]), "there are no examples"),
-        (images([4, 4, 4]), "all labels are 4; at least two classes are needed"),
-        (images([0, 10]), r"labels must lie in 0\.\.9, found 0\.\.10"),
-        (images([-1, 9]), r"labels must lie in 0\.\.9, found -1\.\.9"),
+        (examples_of([]), "there are no examples"),
+        (examples_of([4, 4, 4]), "all labels are 4; at least two classes are needed"),
+        (examples_of([0, 10]), r"labels must lie in 0\.\.9, found 0\.\.10"),
+        (examples_of([-1, 9]), r"labels must lie in 0\.\.9, found -1\.\.9"),
         (Examples(torch.zeros(3, 1), torch.tensor([0, 1])), "3 inputs but 2 labels"),
         (Examples(torch.zeros(2, 1), torch.tensor([0.0, 1.0])), r"labels must be int64, got torch\.float32"),
     ],
 )
 def test_bad_examples_are_refused(examples: Examples, message: str) -> None:
-    good = images([0, 1])
+    good = examples_of([0, 1])
     for part, train, test in (("training", examples, good), ("test", good, examples)):
         with pytest.raises(DataError, match=f"mine, {part} part: {message}"):
             Dataset("mine", "made here", FASHION_MNIST_CLASSES, train, test)

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from laya_nb import figures, findings
 from laya_nb.attribution import EntropyEffect
-from laya_nb.runs import HEAD_DEFAULTS
+from laya_nb.runs import HEADS
 from laya_nb.statistics import compare_all
 
 rng = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def bar_heights(ax: Axes) -> list[float]:
 
 
 def test_benchmark_figure_shows_every_seed_and_every_difference() -> None:
-    rows = [{"head": head, "seed": seed, "accuracy": rng.normal(89, 1)} for head in HEAD_DEFAULTS for seed in range(4)]
+    rows = [{"head": head, "seed": seed, "accuracy": rng.normal(89, 1)} for head in HEADS for seed in range(4)]
     table = pd.DataFrame(rows)
     comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
     figure = figures.accuracy_and_differences(table, comparisons, {"laya": (88.3, 0.5)})

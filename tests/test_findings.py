@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from laya_nb import findings
+from laya_nb import findings, paper
 from laya_nb.runs import Run
 from laya_nb.store import Result
 
 
 def result(run: Run, accuracy: float, attention: np.ndarray, score_range: float = 5.0) -> Result:
     labels = np.arange(len(attention), dtype=np.uint8) % 10
-    metrics = {"accuracy": accuracy, "macro_f1": accuracy, "score_range": score_range}
+    metrics = {"accuracy": accuracy, "macro_f1": accuracy, "validation_accuracy": accuracy, "score_range": score_range}
     arrays: dict[str, np.ndarray] = {"label": labels, "prediction": labels, "attention": attention.astype(np.float16)}
     return Result(run.name, run.describe(), metrics, {}, {"seconds": 1.0}, arrays)
 
@@ -91,3 +91,18 @@ def test_planted_loss_of_a_narrow_adapter() -> None:
     wide, narrow = findings.capacity(results, widest=512, reference=96)
     assert wide.answer == "No: the same within ±0.5 points"
     assert narrow.answer == "Yes"
+
+
+@pytest.mark.parametrize(("better", "answer"), [(0.0, "Not shown: luck explains it"), (0.01, "Yes")])
+def test_a_planted_winner_among_the_papers_settings(better: float, answer: str) -> None:
+    """All settings are equal but for noise, and in one case for the paper's choice, a point better."""
+    rng = np.random.default_rng(3)
+    chosen = {"d_star": 96, "temperature": 1.5, "psi": "identity", "scorer_width": 192}
+    results = [
+        result(Run(seed=seed, **setting), 0.9 + better * (setting == chosen) + 0.002 * rng.normal(), attention(3, seed))
+        for setting in paper.grid_settings("fashion_mnist")
+        for seed in range(3)
+    ]
+    (found,) = findings.choice(results)
+    assert found.answer.startswith(answer)
+    assert "36 settings" in found.question

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from laya_nb.heads import ConcatHead, Head, LastLayerHead, LastLayerMLPHead, LAYAHead, ScalarMixHead
-from laya_nb.runs import HEAD_DEFAULTS, Run, build_model, count_parameters
+from laya_nb.runs import HEADS, Run, build_model, count_parameters
 
 PARITY = np.load(Path(__file__).parent / "data" / "keras_parity.npz", allow_pickle=False)
 
@@ -100,13 +100,13 @@ def test_gradients_reach_every_parameter() -> None:
 
 
 def test_the_control_has_layas_parameters() -> None:
-    sizes = {name: count_parameters(build_model(Run(head=name), 784, 10).head) for name in HEAD_DEFAULTS}  # type: ignore[arg-type]
+    sizes = {name: count_parameters(build_model(Run(head=name), 784, 10).head) for name in HEADS}
     assert sizes["laya"] == 143_341  # the paper's 'about 143 k'
     assert abs(sizes["last_layer_mlp"] / sizes["laya"] - 1) < 0.001
 
 
 def test_one_seed_gives_one_backbone_whatever_the_head() -> None:
-    backbones = [build_model(Run(head=name, seed=3), 784, 10).backbone.state_dict() for name in HEAD_DEFAULTS]  # type: ignore[arg-type]
+    backbones = [build_model(Run(head=name, seed=3), 784, 10).backbone.state_dict() for name in HEADS]  # type: ignore[arg-type]
     for other in backbones[1:]:
         assert all(torch.equal(backbones[0][name], other[name]) for name in other)
 

@@ -8,7 +8,7 @@ import pytest
 import recompute
 import torch
 
-from laya_nb import checkpoints, data, paths
+from laya_nb import checkpoints, data, images, paths
 from laya_nb.runs import Run, train_result
 from laya_nb.store import Result
 from laya_nb.training import Protocol, predict
@@ -71,7 +71,7 @@ def test_the_checkpoint_is_the_published_run() -> None:
     run = Run()
     assert paths.published(checkpoints.file_name(run)).is_file()
     published = next(result for result in RESULTS if result.name == run.name)
-    with np.load(paths.published(data.SAMPLE), allow_pickle=False) as file:
+    with np.load(paths.published(images.SAMPLE), allow_pickle=False) as file:
         index = file["test_index"]
     found = predict(checkpoints.trained_model(run), data.load("fashion_mnist_sample").test.x)
     assert (found.labels.numpy() == published.arrays["prediction"][index]).mean() > 0.995

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from laya_nb import findings
-from laya_nb.runs import HEAD_DEFAULTS, grid, sweep
+from laya_nb.runs import HEADS, grid, sweep
 from laya_nb.store import ResultStore
 
 README = (chapters.ROOT / "README.md").read_text()
 
 
 def test_headline_is_what_the_results_say() -> None:
-    benchmark = sweep(grid(head=list(HEAD_DEFAULTS), seed=range(10)), ResultStore())
+    benchmark = sweep(grid(head=list(HEADS), seed=range(10)), ResultStore())
     assert findings.headline(benchmark) in " ".join(README.split())
 
 

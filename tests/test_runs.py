@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from laya_nb import data
 from laya_nb.data import DataError
-from laya_nb.runs import HEAD_DEFAULTS, Run, SweepError, grid, sweep, train, train_result, worker_setup
+from laya_nb.runs import HEADS, Run, SweepError, grid, sweep, train, train_result, worker_setup
 from laya_nb.store import Result, ResultStore, StoreError
 from laya_nb.training import Protocol
 
@@ -81,7 +81,7 @@ def assert_same(results: list[Result], others: list[Result]) -> None:
 def test_keys_of_published_runs_never_change() -> None:
     """A changed key orphans every committed result: if this fails, the change is wrong, not the test."""
     assert Run().key == "dfc1f210ab0f341c"
-    assert {head: Run(head=head).key for head in HEAD_DEFAULTS} == {  # type: ignore[arg-type]
+    assert {head: Run(head=head).key for head in HEADS} == {
         "last_layer": "57d22322e1c9030c",
         "last_layer_mlp": "cfd80ca361e5b8bf",
         "concat": "0d7e0d529ab066df",
@@ -89,6 +89,10 @@ def test_keys_of_published_runs_never_change() -> None:
         "laya": "dfc1f210ab0f341c",
     }
     assert Run(seed=3).name.startswith("fashion_mnist/laya-seed3-")
+    assert {name: Run(dataset=name).key for name in ("imdb", "imdb/minilm")} == {
+        "imdb": "225f6cf9c3ba0a03",
+        "imdb/minilm": "c66dda453f8605f1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -98,11 +102,27 @@ def test_keys_of_published_runs_never_change() -> None:
         {"d_star": 96, "psi": "identity", "scorer_width": 192},
         {"hidden_dims": [512, 256, 128]},
         {"protocol": Protocol(learning_rate=0.0003)},
+        {"backbone": "mlp"},
     ],
 )
 def test_a_default_spelt_out_is_the_same_run(same: dict[str, Any]) -> None:
     assert Run(**same) == Run()
     assert Run(**same).key == Run().key
+
+
+@pytest.mark.parametrize(
+    ("dataset", "chosen"),
+    [
+        ("fashion_mnist", {"d_star": 96, "temperature": 1.5, "psi": "identity", "scorer_width": 192}),
+        ("cifar10", {"d_star": 128, "temperature": 1.0, "psi": "identity", "scorer_width": 128}),
+        ("imdb", {"d_star": 96, "temperature": 1.3, "psi": "mlp", "scorer_width": 192}),
+    ],
+)
+def test_the_head_has_what_the_paper_chose_for_the_data_set(dataset: str, chosen: dict[str, Any]) -> None:
+    described = Run(dataset=dataset).describe()
+    assert {name: described[name] for name in chosen} == chosen
+    assert Run(dataset=dataset, head="concat").d_star == chosen["d_star"]
+    assert Run(dataset=dataset, d_star=10).scorer_width == 10 * chosen["scorer_width"] // chosen["d_star"]
 
 
 def test_a_number_has_one_key_however_it_is_spelt() -> None:
@@ -114,6 +134,8 @@ def test_a_number_has_one_key_however_it_is_spelt() -> None:
 def test_whatever_decides_the_result_decides_the_key() -> None:
     changes: list[dict[str, Any]] = [
         {"seed": 1}, {"head": "concat"}, {"dataset": "fashion_mnist_sample"}, {"hidden_dims": (512, 256)},
+        {"backbone": "cnn"}, {"backbone": "cnn", "hidden_dims": (512, 256, 128)}, {"dataset": "cifar10"},
+        {"dataset": "imdb"}, {"dataset": "imdb/minilm"}, {"dataset": "docstrings/minilm"},
         {"d_star": 95}, {"temperature": 1.0}, {"psi": "mlp"}, {"scorer_width": 96},
         *({"protocol": Protocol(**change)} for change in (
             {"learning_rate": 1e-3}, {"batch_size": 64}, {"max_epochs": 49}, {"patience": 4}, {"validation": 0.2},
@@ -125,7 +147,7 @@ def test_whatever_decides_the_result_decides_the_key() -> None:
 
 some_runs = st.builds(
     lambda head, **common: Run(head=head, **common),
-    head=st.sampled_from(list(HEAD_DEFAULTS)),
+    head=st.sampled_from(list(HEADS)),
     seed=st.integers(0, 10**9),
     hidden_dims=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
     protocol=st.builds(Protocol, learning_rate=st.floats(1e-8, 10), validation=st.floats(0.01, 0.99)),
@@ -154,6 +176,12 @@ def test_a_description_survives_json(run: Run) -> None:
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"seed": 0.5}, "seed must be an integer of at least 0, got 0.5"),
         ({"dataset": "mnist"}, "unknown data set 'mnist'; known: 'fashion_mnist', 'fashion_mnist_sample'"),
+        ({"dataset": "mnist/minilm"}, "unknown data set 'mnist'; known: 'fashion_mnist', 'fashion_mnist_sample'"),
+        ({"dataset": "imdb/bert"}, r"hidden_dims must be given for 'imdb/bert'"),
+        ({"backbone": "resnet"}, "unknown backbone 'resnet' for 'fashion_mnist'; known: mlp, cnn"),
+        ({"backbone": "bilstm"}, "unknown backbone 'bilstm' for 'fashion_mnist'; known: mlp, cnn"),
+        ({"dataset": "imdb", "backbone": "mlp"}, "unknown backbone 'mlp' for 'imdb'; known: bilstm"),
+        ({"dataset": "imdb", "tied": True}, "tied must be True, for an MLP, or None, got True for 'bilstm'"),
         ({"hidden_dims": ()}, r"at least one hidden width must be .* 1 or more, got 1 and \(\)"),
         ({"hidden_dims": (8, 0)}, r"must be .* 1 or more, got 1 and \(8, 0\)"),
         ({"hidden_dims": (8.0,)}, r"must be .* 1 or more, got 1 and \(8.0,\)"),
@@ -174,7 +202,7 @@ def test_a_run_names_what_it_refuses(settings_: dict[str, Any], message: str) ->
 
 
 def test_an_unknown_setting_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown settings \['depth'\]; known: \['d_star', .*'view'\]"):
+    with pytest.raises(ValueError, match=r"unknown settings \['depth'\]; known: \['backbone', .*'view'\]"):
         Run.from_description(Run().describe() | {"depth": 3})
     with pytest.raises(TypeError, match="colour"):
         grid(colour=["red"])

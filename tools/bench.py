@@ -8,6 +8,7 @@ name in BENCHMARKS.
 """
 
 import argparse
+import copy
 import json
 import platform
 import statistics
@@ -17,17 +18,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from laya_nb import data
+from laya_nb import data, images, text
+from laya_nb.backbones import DepthwiseCNN
 from laya_nb.data import Examples
-from laya_nb.experiment import HeadName, Run, build_model
+from laya_nb.experiment import HeadName, Run, build_model, input_size
 from laya_nb.models import DepthClassifier
 from laya_nb.optimizer import Adam
+from laya_nb.recurrent import BiLSTM
 from laya_nb.runs import STACK
 from laya_nb.stacked import Member, _Training
 from laya_nb.training import Protocol, _train_epoch
@@ -78,9 +83,12 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
 class Trainer:
     """One model and the steps of `fit`, some at a time, on random batches."""
 
-    def __init__(self, head: HeadName, train: Examples, device: str = "cpu") -> None:
+    def __init__(self, run: Run, train: Examples, device: str = "cpu", backbone: nn.Module | None = None) -> None:
         self.train = Examples(train.x.to(device), train.y.to(device))
-        self.model: DepthClassifier = build_model(Run(head=head), train.x[0].numel(), 10).to(device)
+        self.model: DepthClassifier = build_model(run, input_size(run, train.x), int(train.y.max()) + 1)
+        if backbone is not None:
+            self.model.backbone = backbone
+        self.model.to(device)
         self.optimizer = Adam(self.model.parameters(), 3e-4)
 
     def steps(self, count: int) -> None:
@@ -168,8 +176,8 @@ def epochs(train: Examples, repeats: int) -> list[Row]:
     images = TransformedImages(train)
     functions: dict[str, Callable[[], object]] = {}
     for head in HEADS:
-        functions[f"{head}, fit"] = partial(Trainer(head, train).steps, steps)
-        functions[f"{head}, transforms + DataLoader"] = partial(Trainer(head, train).steps_on, images, steps)
+        functions[f"{head}, fit"] = partial(Trainer(Run(head=head), train).steps, steps)
+        functions[f"{head}, transforms + DataLoader"] = partial(Trainer(Run(head=head), train).steps_on, images, steps)
     seconds = interleave(functions, repeats)
     rows = [Row(f"epoch: {name}", "s", [value * scale for value in values]) for name, values in seconds.items()]
     for head in HEADS:
@@ -182,7 +190,7 @@ def overhead(train: Examples, repeats: int) -> list[Row]:
     """Backbone and head at one batch: LAYA's time over LastLayer's."""
     calls, turns = 25, 4 * repeats
     x, y = train.x[:BATCH], train.y[:BATCH]
-    trainers = {head: Trainer(head, train) for head in HEADS}
+    trainers = {head: Trainer(Run(head=head), train) for head in HEADS}
     parts: dict[str, Callable[[Trainer], object]] = {
         "forward": lambda trainer: trainer.forward(x, calls),
         "forward + backward": lambda trainer: trainer.forward_backward(x, y, calls),
@@ -202,7 +210,7 @@ def share_of_peak(train: Examples, repeats: int) -> list[Row]:
     """Operations of a whole step's matrix products, by its seconds, over those of one large matrix product."""
     steps, size = 25, 2048
     a, b, out = torch.randn(size, size), torch.randn(size, size), torch.empty(size, size)
-    trainers = {head: Trainer(head, train) for head in HEADS}
+    trainers = {head: Trainer(Run(head=head), train) for head in HEADS}
     functions: dict[str, Callable[[], object]] = {
         head: partial(trainer.steps, steps) for head, trainer in trainers.items()
     }
@@ -233,9 +241,9 @@ def stacked(train: Examples, repeats: int) -> list[Row]:
 def _stacked(train: Examples, repeats: int, device: str, where: str) -> list[Row]:
     steps = 10
     sizes = sorted({15, STACK[device]})
-    functions: dict[str, Callable[[], object]] = {"alone": partial(Trainer("laya", train, device).steps, steps)}
+    functions: dict[str, Callable[[], object]] = {"alone": partial(Trainer(Run(), train, device).steps, steps)}
     if device == "cuda":
-        functions["alone, CUDA graph"] = partial(Trainer("laya", train, device).graph(), steps)
+        functions["alone, CUDA graph"] = partial(Trainer(Run(), train, device).graph(), steps)
     for size in sizes:
         functions[f"{size} together"] = _stack_of(size, train, device, steps)
     seconds = interleave(functions, repeats)
@@ -253,12 +261,90 @@ def _stacked(train: Examples, repeats: int, device: str, where: str) -> list[Row
 
 def _stack_of(size: int, train: Examples, device: str, steps: int) -> Callable[[], object]:
     """`fit_stacked`'s pass over so many batches of each member."""
-    dataset = data.Dataset("benchmark", "", data.FASHION_MNIST_CLASSES, train, train)
+    dataset = data.Dataset("benchmark", "", images.FASHION_MNIST_CLASSES, train, train)
     runs = [Run(seed=seed) for seed in range(size)]
     members = [Member(build_model(run, train.x[0].numel(), 10), run.seed) for run in runs]
     training = _Training(members, dataset, torch.device(device))
     training.parts = [(kept[: steps * BATCH], held_out) for kept, held_out in training.parts]
     return training._train
+
+
+def backbones(train: Examples, repeats: int) -> list[Row]:
+    """A whole step of the other two backbones, beside the way they are usually written. Random inputs, true shapes."""
+    rows = []
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        labels = torch.randint(10, (4 * BATCH,))
+        rows += _steps("CNN", "cifar10", Examples(torch.randn(4 * BATCH, 3, 32, 32), labels),
+                       {"channels first": ChannelsFirst}, repeats, device)  # fmt: skip
+        # Half of the reviews fill their 200 tokens, the others have 30 and more.
+        lengths = torch.randint(30, 370, (4 * BATCH, 1)).clamp(max=text.LENGTH)
+        tokens = torch.randint(1, text.VOCABULARY_SIZE, (4 * BATCH, text.LENGTH), dtype=torch.int32)
+        tokens[torch.arange(text.LENGTH) >= lengths] = text.PADDING
+        rows += _steps("BiLSTM", "imdb", Examples(tokens, labels % 2), {"packed": Packed}, repeats, device)
+    return rows
+
+
+def _steps(
+    name: str,
+    dataset: str,
+    train: Examples,
+    usual: dict[str, Callable[[Any], nn.Module]],
+    repeats: int,
+    device: str,
+) -> list[Row]:
+    steps, where = 4, "" if device == "cpu" else ", GPU"
+    trainers = {f"{name}, {head}": Trainer(Run(dataset=dataset, head=head), train, device) for head in HEADS}
+    for how, rewrite in usual.items():
+        backbone = rewrite(trainers[f"{name}, laya"].model.backbone)
+        trainers[f"{name}, laya, {how}"] = Trainer(Run(dataset=dataset), train, device, backbone)
+    seconds = interleave({what: partial(trainer.steps, steps) for what, trainer in trainers.items()}, repeats)
+    rows = [Row(f"step: {what}{where}", "ms", [1000 * v / steps for v in values]) for what, values in seconds.items()]
+    for how in usual:
+        gain = ratios(seconds[f"{name}, laya, {how}"], seconds[f"{name}, laya"])
+        rows.append(Row(f"step: {name}{where}, ours is faster by", "x", gain))
+    return rows
+
+
+class ChannelsFirst(nn.Module):
+    """`DepthwiseCNN` as convolutions are usually written: (B, C, H, W) in memory, pointwise ones as 1 x 1 kernels."""
+
+    def __init__(self, cnn: DepthwiseCNN) -> None:
+        super().__init__()
+        self.out_dims, self.cnn = cnn.out_dims, copy.deepcopy(cnn)
+
+    def forward(self, h: Tensor) -> list[Tensor]:
+        hidden_states = []
+        stage: Any
+        for stage in self.cnn.stages:
+            h = stage.depthwise(h.contiguous())
+            h = F.conv2d(h, stage.pointwise.weight[:, :, None, None], stage.pointwise.bias)
+            h = F.gelu(stage.norm(h.movedim(1, -1)).movedim(-1, 1).contiguous())
+            hidden_states.append(h.mean(dim=(2, 3)))
+        return hidden_states
+
+
+class Packed(nn.Module):
+    """`BiLSTM` as it is usually written: packed sequences through bidirectional LSTMs."""
+
+    def __init__(self, bilstm: BiLSTM) -> None:
+        super().__init__()
+        self.out_dims, self.dropout = bilstm.out_dims, bilstm.dropout
+        self.embedding = copy.deepcopy(bilstm.embedding)
+        inputs = (self.embedding.embedding_dim, *self.out_dims)
+        self.layers = nn.ModuleList(
+            nn.LSTM(before, width // 2, bidirectional=True, batch_first=True)
+            for before, width in zip(inputs, self.out_dims, strict=False)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        lengths = (x != text.PADDING).sum(dim=1)
+        sequence = pack_padded_sequence(self.embedding(x), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        hidden_states = []
+        for layer in self.layers:
+            sequence = sequence._replace(data=self.dropout(sequence.data))
+            sequence, (last, _) = layer(sequence)
+            hidden_states.append(last.transpose(0, 1).flatten(1))
+        return hidden_states
 
 
 def multiply_adds(model: nn.Module) -> int:
@@ -271,7 +357,7 @@ def multiply_adds(model: nn.Module) -> int:
     return BATCH * (3 * sum(sizes) - sizes[0])
 
 
-BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (epochs, overhead, share_of_peak, stacked)
+BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (epochs, overhead, share_of_peak, stacked, backbones)
 
 
 def main() -> None:

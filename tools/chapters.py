@@ -48,9 +48,12 @@ if util.find_spec("laya_nb") is None:
         constraints = Path(tempfile.mkdtemp(), "constraints.txt")
         constraints.write_text("".join(keep))
         source = os.environ.get("LAYA_NB_SOURCE", "git+{repository}")
-        package = f"laya-nb[chapters] @ {{source}}"
+        package = f"laya-nb[{extras}] @ {{source}}"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
         subprocess.run(pip, check=True)"""
+
+# The parts of the package that a chapter needs beside those that all need.
+EXTRAS = {"11_frozen_transformer": "chapters,pretrained", "12_bring_your_own": "chapters,export"}
 
 
 def repository() -> str:
@@ -58,8 +61,8 @@ def repository() -> str:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 
 
-def setup_source() -> str:
-    return SETUP.format(repository=repository())
+def setup_source(name: str) -> str:
+    return SETUP.format(repository=repository(), extras=EXTRAS.get(name, "chapters"))
 
 
 def badge(name: str) -> str:
@@ -74,7 +77,7 @@ def front(names: list[str]) -> None:
     for name in names:
         path = BOOK / f"{name}.py"
         parts = setup.split(path.read_text(), maxsplit=1)
-        text = setup_source().join([parts[0], parts[-1]])
+        text = setup_source(name).join([parts[0], parts[-1]])
         path.write_text(re.sub(r"^# (BADGE|\[!\[Open in Colab.*)$", f"# {badge(name)}", text, count=1, flags=re.M))
 
 

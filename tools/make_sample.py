@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 import torch
 
-from laya_nb import data, paths, seeds
+from laya_nb import data, images, paths, seeds
 
 PER_CLASS = {"train": 400, "test": 100}
 
@@ -26,10 +26,10 @@ def main() -> None:
         arrays[f"{part}_images"] = (x[index, 0] * 255).round().to(torch.uint8).numpy()
         arrays[f"{part}_labels"] = y[index].to(torch.uint8).numpy()
         arrays[f"{part}_index"] = index.to(torch.int32).numpy()
-    path = paths.PUBLISHED / data.SAMPLE
+    path = paths.PUBLISHED / images.SAMPLE
     np.savez_compressed(path, **arrays)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    print("as before" if found == data.SAMPLE_SHA256 else f"changed: set SAMPLE_SHA256 in data.py to {found}")
+    print("as before" if found == images.SAMPLE_SHA256 else f"changed: set SAMPLE_SHA256 in images.py to {found}")
 
 
 if __name__ == "__main__":

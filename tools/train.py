@@ -13,9 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import torch
 
-from laya_nb import checkpoints, paper, paths
-from laya_nb.runs import HEAD_DEFAULTS, Run, grid, sweep, train, worker_setup
+from laya_nb import checkpoints, paper, paths, pretrained
+from laya_nb.runs import HEADS, Run, grid, sweep, train, worker_setup
 from laya_nb.store import PUBLISHED_RESULTS, ResultStore
+from laya_nb.training import Protocol
 
 # One thread a process: two models at once on two cores take less time than one after the other on both.
 THREADS = 1
@@ -24,7 +25,7 @@ THREADS = 1
 def published_runs() -> list[Run]:
     """What the chapters read, each once. Seed by seed, so that a stop half way leaves whole pairs."""
     chapters = [
-        grid(seed=range(10), head=list(HEAD_DEFAULTS)),  # 02 and 03
+        grid(seed=range(10), head=HEADS),  # 02 and 03
         grid(seed=range(5), temperature=[0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 10.0]),  # 04
         depth_runs(range(5)),  # 06
         redundancy_runs(range(5)),  # 07
@@ -32,7 +33,24 @@ def published_runs() -> list[Run]:
         grid(seed=range(5), d_star=[8, 32, 96, 256, 512, 1024], scorer_width=[192]),  # 05
         [Run(seed=seed, **setting) for seed in range(3) for setting in paper.grid_settings("fashion_mnist")],  # 05
     ]
-    return list(dict.fromkeys(run for runs in chapters for run in runs))
+    benchmarks = [
+        benchmark_runs("imdb", range(5)),  # 10
+        frozen_runs("imdb/minilm", range(5)),  # 11
+    ]
+    return list(dict.fromkeys(run for runs in chapters + benchmarks for run in runs))
+
+
+def benchmark_runs(dataset: str, seeds: Sequence[int]) -> list[Run]:
+    """All heads on the data set's own backbone, at the upper end of the paper's learning rates."""
+    return grid(dataset=[dataset], seed=seeds, head=HEADS, protocol=[Protocol(learning_rate=1e-3)])
+
+
+def frozen_runs(dataset: str, seeds: Sequence[int]) -> list[Run]:
+    """All heads, and a linear probe of every layer, on an encoder's features."""
+    protocol = Protocol(learning_rate=1e-3)
+    views = [(f"h{i}",) for i in range(1, len(pretrained.WIDTHS[dataset.partition("/")[2]]) + 1)]
+    probes = grid(dataset=[dataset], seed=seeds, head=["last_layer"], view=views, protocol=[protocol])
+    return grid(dataset=[dataset], seed=seeds, head=HEADS, protocol=[protocol]) + probes
 
 
 def depth_runs(seeds: Sequence[int]) -> list[Run]:

@@ -128,18 +128,18 @@ def p_value(observed: float, shuffled: np.ndarray) -> float:
     return float((1 + (shuffled >= observed).sum()) / (1 + len(shuffled)))
 
 
-def pair_estimate(pairs: np.ndarray, confidence: float = 0.95, resamples: int = 4000, seed: int = 0) -> Estimate:
-    """The mean of pair values (S * (S - 1) / 2,), in the order of `pairwise_correlation`, with an interval.
+def pair_estimate(pairs: np.ndarray) -> Estimate:
+    """The mean of pair values (S * (S - 1) / 2,), in the order of `pairwise_correlation`, with a 95 % interval.
 
     The interval is a percentile bootstrap over trainings: S of them are drawn with replacement, and their pairs
     averaged, without those of a training with itself. Where trainings share nothing it is too wide rather than too
     narrow. `std` is that of the pairs, `n` the number of trainings.
     """
     table = squareform(pairs)
-    return _pair_mean(table, np.ones(len(table)), confidence, resamples, seed)
+    return _pair_mean(table, np.ones(len(table)))
 
 
-def common_share(profiles: np.ndarray, confidence: float = 0.95, resamples: int = 4000, seed: int = 0) -> Estimate:
+def common_share(profiles: np.ndarray) -> Estimate:
     """The share of the variance of profiles (S, ...) that is common to all trainings: the intraclass correlation.
 
     It is the mean covariance of two trainings over the mean variance of one, after each layer's mean over the rows is
@@ -148,7 +148,7 @@ def common_share(profiles: np.ndarray, confidence: float = 0.95, resamples: int 
     """
     centred = _centred(profiles)
     table = centred @ centred.T
-    return _pair_mean(table, np.diag(table), confidence, resamples, seed)
+    return _pair_mean(table, np.diag(table))
 
 
 def spearman_brown(share: float, k: float) -> float:
@@ -201,7 +201,7 @@ def _centred(profiles: np.ndarray) -> np.ndarray:
     return (profiles - profiles.mean(axis=1, keepdims=True)).reshape(len(profiles), -1)
 
 
-def _pair_mean(table: np.ndarray, own: np.ndarray, confidence: float, resamples: int, seed: int) -> Estimate:
+def _pair_mean(table: np.ndarray, own: np.ndarray) -> Estimate:
     """The mean of a symmetric table (S, S) over pairs of different trainings, over the mean of `own` (S,).
 
     Raises:
@@ -217,9 +217,9 @@ def _pair_mean(table: np.ndarray, own: np.ndarray, confidence: float, resamples:
         total = np.einsum("rs,st,rt->r", counts, between, counts, optimize=True)
         return total / (trainings**2 - (counts**2).sum(axis=1)) / (counts @ own / trainings)
 
-    drawn = np.random.default_rng(seed).multinomial(trainings, np.full(trainings, 1 / trainings), size=resamples)
+    drawn = np.random.default_rng(0).multinomial(trainings, np.full(trainings, 1 / trainings), size=4000)
     drawn = drawn[(drawn > 0).sum(axis=1) > 1]  # one training alone holds no pair
-    low, high = np.quantile(mean(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(mean(drawn), [0.025, 0.975])
     pairs = table[np.triu_indices(trainings, k=1)] / own.mean()
     std = float(pairs.std(ddof=1)) if len(pairs) > 1 else 0.0
     return Estimate(float(mean(np.ones((1, trainings)))[0]), std, float(low), float(high), trainings)

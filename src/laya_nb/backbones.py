@@ -21,10 +21,7 @@ class MLP(nn.Module):
 
     def __init__(self, in_dim: int, hidden_dims: Sequence[int], tied: bool = False) -> None:
         super().__init__()
-        if not hidden_dims or any(type(width) is not int or width < 1 for width in (in_dim, *hidden_dims)):
-            raise ValueError(
-                f"in_dim and at least one hidden width must be integers of 1 or more, got {in_dim!r} and {hidden_dims}"
-            )
+        _check_widths("in_dim", in_dim, hidden_dims)
         if tied and len(set(hidden_dims)) > 1:
             raise ValueError(f"tied layers need equal widths, got {tuple(hidden_dims)}")
         self.in_dim = in_dim
@@ -46,6 +43,62 @@ class MLP(nn.Module):
             h = self.blocks[min(i, len(self.blocks) - 1)](h)
             hidden_states.append(h)
         return hidden_states
+
+
+class DepthwiseCNN(nn.Module):
+    """The paper's CIFAR-10 backbone: depthwise and pointwise convolution -> LayerNorm over channels -> GELU, per stage.
+
+    Every stage after the first halves height and width. A hidden state is the mean of its stage's map over positions.
+    The paper leaves kernel sizes and channels open; ours are 5 x 5, with four filters for each channel of the image and
+    one for each channel of a map.
+
+    Args:
+        in_channels: of the images.
+        hidden_dims: channels d_1..d_L of the stages.
+
+    Raises:
+        ValueError: for no stage, or images of another shape than (B, in_channels, H, W).
+    """
+
+    def __init__(self, in_channels: int, hidden_dims: Sequence[int]) -> None:
+        super().__init__()
+        _check_widths("in_channels", in_channels, hidden_dims)
+        self.in_channels = in_channels
+        self.out_dims = tuple(hidden_dims)
+        filters = (4 * in_channels, *hidden_dims[:-1])
+        self.stages = nn.ModuleList(
+            _Stage(before, inner, width, stride=1 if i == 0 else 2)
+            for i, (before, inner, width) in enumerate(
+                zip((in_channels, *hidden_dims[:-1]), filters, hidden_dims, strict=True)
+            )
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Images (B, in_channels, H, W) to [h_1 (B, d_1), ..., h_L (B, d_L)]."""
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}")
+        h = x.permute(0, 2, 3, 1)
+        hidden_states = []
+        for stage in self.stages:
+            h = stage(h)
+            hidden_states.append(h.mean(dim=(1, 2)))
+        return hidden_states
+
+
+class _Stage(nn.Module):
+    """Maps (B, H, W, channels): channels last, so that LayerNorm and the pointwise convolution, a linear layer, find a
+    position's values side by side. That takes half the time of channels first."""
+
+    def __init__(self, channels: int, filters: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, filters, 5, stride, padding=2, groups=channels, bias=False)
+        self.pointwise = nn.Linear(filters, width)
+        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.activation = nn.GELU()
+
+    def forward(self, h: Tensor) -> Tensor:
+        h = self.depthwise(h.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.activation(self.norm(self.pointwise(h)))
 
 
 class Exposed(nn.Module):
@@ -81,3 +134,10 @@ class Exposed(nn.Module):
             hidden_states[i].detach().roll(1, dims=-2) if noise else hidden_states[i]
             for i, noise in zip(self.layers, self.noise, strict=True)
         ]
+
+
+def _check_widths(name: str, inputs: int, hidden_dims: Sequence[int]) -> None:
+    if not hidden_dims or any(type(width) is not int or width < 1 for width in (inputs, *hidden_dims)):
+        raise ValueError(
+            f"{name} and at least one hidden width must be integers of 1 or more, got {inputs!r} and {hidden_dims}"
+        )

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from laya_nb import data, paths
 from laya_nb.models import DepthClassifier
-from laya_nb.runs import Run, build_model, train
+from laya_nb.runs import Run, build_model, input_size, train
 
 
 def file_name(run: Run) -> str:
@@ -29,7 +29,7 @@ def trained_model(run: Run) -> DepthClassifier:
     if not path.is_file():
         return train(run)[0]
     dataset = data.load("fashion_mnist_sample")  # the same shapes and classes as the full set
-    model = build_model(run, dataset.train.x[0].numel(), len(dataset.classes))
+    model = build_model(run, input_size(run, dataset.train.x), len(dataset.classes))
     try:
         model.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

@@ -1,48 +1,23 @@
-"""Data sets as tensors in memory: load one by name, then split off validation images by seed."""
+"""Data sets as tensors in memory: load one by name, then split off validation examples by seed."""
 
-import hashlib
-import logging
-import os
-import socket
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from laya_nb import paths, seeds
+from laya_nb import seeds
+from laya_nb.files import DataError
 
-log = logging.getLogger(__name__)
+__all__ = ["NAMES", "DataError", "Dataset", "Examples", "Splits", "check_examples", "load"]
 
-FASHION_MNIST_CLASSES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-NAMES = ("fashion_mnist", "fashion_mnist_sample")
-SAMPLE = "fashion_mnist_sample.npz"
-SAMPLE_SHA256 = "48e1dbe23d996ca1636df7b3f1ed19184f2edc31c2eeef894a37e1e89d52a01d"
-
-# SHA-256 of the four files as torchvision unpacks them.
-FASHION_MNIST_FILES = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-}
-
-
-class DataError(RuntimeError):
-    """A data set that is missing, damaged or not what its name says."""
+NAMES = ("fashion_mnist", "fashion_mnist_sample", "cifar10", "cifar10_jpeg", "imdb", "docstrings")
 
 
 class Examples(NamedTuple):
-    """Inputs (N, ...) float32 and labels (N,) int64."""
+    """Inputs (N, ...), float32 or token ids, and labels (N,) int64."""
 
     x: Tensor
     y: Tensor
@@ -60,8 +35,8 @@ class Splits(NamedTuple):
 class Dataset:
     """A whole data set in memory.
 
-    `name` is the set that it really is ("fashion_mnist" or "fashion_mnist_sample"), whatever was asked for; `source`
-    says where it came from.
+    `name` is the set that it really is: "fashion_mnist_sample" where the full set was asked for and could not be had.
+    `source` says where it came from.
     """
 
     name: str
@@ -110,103 +85,34 @@ def check_examples(what: str, examples: Examples, num_classes: int) -> None:
 
 @lru_cache(maxsize=2)
 def load(name: str) -> Dataset:
-    """Load a data set by name; pixels in [0, 1], shape (N, 1, 28, 28).
+    """Load a data set by name.
 
-    "fashion_mnist" looks in the folder LAYA_NB_DATA, then takes torchvision's download (checked, kept in the cache),
-    then, with a warning, the embedded sample. "fashion_mnist_sample" is that sample: no network, no other files.
+    Each looks in the folder LAYA_NB_DATA, then downloads (checked, kept in the cache). What they hold:
+
+    - "fashion_mnist": pixels in [0, 1], (N, 1, 28, 28). Where it cannot be had: the sample, with a warning.
+    - "fashion_mnist_sample": a tenth of it, embedded. No network, no other files.
+    - "cifar10": normalised colours, (N, 3, 32, 32). "cifar10_jpeg": the same images after JPEG compression, only from
+      the folder.
+    - "imdb": token ids, (N, length). "docstrings": likewise, sentences from installed packages' documentation.
+    - "imdb/minilm" and the like: features that a frozen encoder has of a data set (`features.load`).
 
     Raises:
         ValueError: for an unknown name.
-        DataError: for a file that is damaged.
+        DataError: for a file that is damaged or cannot be had.
     """
-    if name == "fashion_mnist_sample":
-        return _sample()
-    if name == "fashion_mnist":
-        folder = os.environ.get("LAYA_NB_DATA")
-        if folder and (Path(folder) / "FashionMNIST" / "raw").is_dir():
-            return _full(Path(folder), "from the folder LAYA_NB_DATA")
-        try:
-            return _full(_downloaded(), "from torchvision's download")
-        except OSError as error:
-            warnings.warn(
-                f"The full Fashion-MNIST could not be had ({error}); using the embedded sample instead. "
-                "For the full set, connect to the network or point LAYA_NB_DATA at a folder that holds FashionMNIST/raw"
-                + (f"; {folder} does not." if folder else "."),
-                stacklevel=2,
-            )
-            return _sample()
-    raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, NAMES))}")
+    from laya_nb import features, images, text  # they import this module's types
 
-
-def _full(root: Path, source: str) -> Dataset:
-    """Read torchvision's layout under `root`, after comparing every file's checksum."""
-    for file, expected in FASHION_MNIST_FILES.items():
-        _check_sha256(root / "FashionMNIST" / "raw" / file, expected, "delete it and load again")
-    from torchvision.datasets import FashionMNIST  # slow to import, so only here
-
-    train, test = (FashionMNIST(str(root), train=part, download=False) for part in (True, False))
-    log.info("Fashion-MNIST read %s", source)
-    return Dataset(
-        "fashion_mnist",
-        source,
-        FASHION_MNIST_CLASSES,
-        Examples(_pixels(train.data), train.targets),
-        Examples(_pixels(test.data), test.targets),
-    )
-
-
-def _sample() -> Dataset:
-    path = paths.published(SAMPLE)
-    _check_sha256(path, SAMPLE_SHA256, "restore it from the repository")
-    with np.load(path, allow_pickle=False) as file:
-        train, test = (
-            Examples(_pixels(torch.from_numpy(file[f"{part}_images"])), torch.from_numpy(file[f"{part}_labels"]).long())
-            for part in ("train", "test")
-        )
-    return Dataset("fashion_mnist_sample", "embedded in the project", FASHION_MNIST_CLASSES, train, test)
-
-
-def _pixels(images: Tensor) -> Tensor:
-    return images.unsqueeze(1).float().div_(255)
-
-
-def _check_sha256(path: Path, expected: str, advice: str) -> None:
-    if not path.is_file():
-        raise DataError(f"{path} is missing; restore it")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{path} is damaged: {path.stat().st_size} bytes with SHA-256 {found[:12]}…, expected {expected[:12]}…; "
-            f"{advice}"
-        )
-
-
-def _downloaded() -> Path:
-    """The cache's copy; files that it lacks are downloaded, and each appears there whole or not at all."""
-    root = paths.cache() / "data"
-    raw = root / "FashionMNIST" / "raw"
-    if not all((raw / file).is_file() for file in FASHION_MNIST_FILES):
-        from torchvision.datasets import FashionMNIST
-
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as unfinished, _socket_timeout(20):
-            try:
-                FashionMNIST(unfinished, download=True)
-            except RuntimeError as error:  # torchvision's word for 'no mirror answered'
-                raise OSError(str(error)) from error
-            raw.mkdir(parents=True, exist_ok=True)
-            for file in FASHION_MNIST_FILES:
-                (Path(unfinished) / "FashionMNIST" / "raw" / file).replace(raw / file)
-    return root
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """torchvision sets no time limit, and a network that swallows packets would hang it for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+    name, _, encoder = name.partition("/")
+    if encoder:
+        return features.load(name, encoder)
+    loaders: dict[str, Callable[[], Dataset]] = {
+        "fashion_mnist": images.fashion_mnist,
+        "fashion_mnist_sample": images.fashion_mnist_sample,
+        "cifar10": images.cifar10,
+        "cifar10_jpeg": images.cifar10_jpeg,
+        "imdb": text.imdb,
+        "docstrings": text.docstrings,
+    }
+    if name not in loaders:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, NAMES))}")
+    return loaders[name]()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laya_nb import attribution, paper
+from laya_nb import attribution, paper, selection
 from laya_nb.statistics import Comparison, Estimate, compare, compare_all, estimate, slopes
 from laya_nb.store import Result
 from laya_nb.tables import attention_table, effective_layers, percent_table
@@ -38,8 +38,6 @@ def fashion_mnist(results: Sequence[Result]) -> list[Finding]:
     seeds = f"{gain.difference.n} seeds"
 
     attention = laya_attention(results)
-    last_weights = attention.mean(axis=1)[:, -1]
-    last = estimate(last_weights)
     agreement = float(attribution.top_layer_agreement(attention).mean())
     chance = float(attribution.chance_agreement(attention).mean())
     effect = estimate([attribution.entropy_effect(r.attention, r.correct).auroc for r in laya])
@@ -56,12 +54,7 @@ def fashion_mnist(results: Sequence[Result]) -> list[Finding]:
             _difference_in_words(control),
             "02_fashion_mnist",
         ),
-        Finding(
-            "How much weight does the last layer get?",
-            f"{last:.2f}; paper: about {paper.LAST_LAYER_WEIGHT['fashion_mnist']}",
-            f"From {last_weights.min():.2f} to {last_weights.max():.2f}: the seed decides",
-            "03_depth_profiles",
-        ),
+        _last_layer_weight("How much weight does the last layer get?", attention, "fashion_mnist", "03_depth_profiles"),
         Finding(
             "Do two trainings look most at the same layer, image by image?",
             f"for {agreement:.0%} of the images; {chance:.0%} expected by chance",
@@ -75,6 +68,40 @@ def fashion_mnist(results: Sequence[Result]) -> list[Finding]:
             "03_depth_profiles",
         ),
     ]
+
+
+def benchmark(results: Sequence[Result], name: str, title: str, chapter: str) -> list[Finding]:
+    """The findings of another benchmark of the paper, from runs of all heads.
+
+    Args:
+        results: all on one data set.
+        name: the paper's data set, as `paper.LAST_LAYER_WEIGHT` calls it.
+        title: what the questions call the data set.
+        chapter: that shows it.
+    """
+    gain = compare_all(percent_table(results), "accuracy", "last_layer", MARGIN)["laya"]
+    return [
+        Finding(
+            f"{title}: is LAYA more accurate than the last layer alone?",
+            f"{_points(gain)}, {gain.difference.n} seeds",
+            _difference_in_words(gain),
+            chapter,
+        ),
+        _last_layer_weight(
+            f"{title}: how much weight does the last layer get?", laya_attention(results), name, chapter
+        ),
+    ]
+
+
+def _last_layer_weight(question: str, attention: np.ndarray, dataset: str, chapter: str) -> Finding:
+    weights = attention.mean(axis=1)[:, -1]
+    spread = f"From {weights.min():.2f} to {weights.max():.2f}"
+    return Finding(
+        question,
+        f"{estimate(weights):.2f}; paper: about {paper.LAST_LAYER_WEIGHT[dataset]}",
+        f"{spread}: the seed decides" if np.ptp(weights) > 0.2 else f"{spread}, much the same in every training",
+        chapter,
+    )
 
 
 def temperature(results: Sequence[Result]) -> list[Finding]:
@@ -195,6 +222,23 @@ def capacity(results: Sequence[Result], widest: int, reference: int) -> list[Fin
             ),
             "05_adapter_capacity",
         ),
+    ]
+
+
+def choice(results: Sequence[Result]) -> list[Finding]:
+    """From LAYA runs of every setting of a grid, with the same seeds each."""
+    table = percent_table(results)
+    settings = ["d_star", "temperature", "psi", "scorer_width"]
+    scores = 100 * table.pivot(index=settings, columns="seed", values="validation_accuracy")
+    means = scores.mean(axis=1)
+    ahead, luck = means.max() - means.mean(), selection.luck_of_the_best(scores)
+    return [
+        Finding(
+            f"Is the best of the paper's {len(scores)} settings better than the rest?",
+            f"{ahead:.2f} points above their mean in validation; the best of equal ones: {luck.mean():.2f}",
+            "Not shown: luck explains it" if ahead < np.quantile(luck, 0.95) else "Yes, more than luck explains",
+            "05_adapter_capacity",
+        )
     ]
 
 

@@ -1,10 +1,12 @@
 """Experiments, carried out: `train` does one, `sweep` reads from a store what is there and trains what is not."""
 
+import ctypes
 import json
 import multiprocessing
 import os
 import platform
 import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 
 from laya_nb import data
-from laya_nb.experiment import HEAD_DEFAULTS, HEAD_LABELS, Run, build_model, count_parameters, grid
+from laya_nb.experiment import HEAD_LABELS, HEADS, Run, build_model, count_parameters, grid, input_size
 from laya_nb.models import DepthClassifier
 from laya_nb.paths import PUBLISHED
 from laya_nb.progress import bar
@@ -26,12 +28,14 @@ from laya_nb.store import Result, ResultStore
 from laya_nb.training import Fit, default_device, evaluate, fit, layer_scores, predict
 
 __all__ = [
-    "HEAD_DEFAULTS", "HEAD_LABELS", "Run", "SweepError", "build_model", "count_parameters", "grid", "sweep", "train",
-    "train_stacked", "worker_setup",
+    "HEADS", "HEAD_LABELS", "Run", "SweepError", "build_model", "count_parameters", "grid", "input_size", "sweep",
+    "train", "train_stacked", "worker_setup",
 ]  # fmt: skip
 
 # Runs trained together at most. On a CPU a larger stack outgrows the cache, and has more to lose when killed.
 STACK = {"cpu": 8, "cuda": 32}
+# Convolutions and recurrent layers fill a processor by themselves, and `stacked` knows neither.
+STACKABLE = ("mlp", "frozen")
 
 Outcomes = Generator[tuple[Run, Result | Exception], None, None]
 
@@ -46,7 +50,7 @@ def train(run: Run, device: torch.device | str | None = None) -> tuple[DepthClas
     dataset = _dataset(run)
     splits = dataset.split(run.seed, run.protocol.validation)
     device = torch.device(device) if device is not None else default_device()
-    model = build_model(run, dataset.train.x[0].numel(), len(dataset.classes))
+    model = build_model(run, input_size(run, dataset.train.x), len(dataset.classes))
     fitted = fit(model, splits, seed=run.seed, protocol=run.protocol, device=device)
     return model, _result(run, model, fitted, dataset.test, device)
 
@@ -63,7 +67,7 @@ def train_stacked(runs: Sequence[Run], device: torch.device | str | None = None)
     try:
         dataset = _dataset(runs[0])
         device = torch.device(device) if device is not None else default_device()
-        inputs, classes = dataset.train.x[0].numel(), len(dataset.classes)
+        inputs, classes = input_size(runs[0], dataset.train.x), len(dataset.classes)
         members = [Member(build_model(run, inputs, classes), run.seed, run.protocol) for run in runs]
         for number, outcome in fit_stacked(members, dataset, device=device):
             run, model = runs[number], members[number].model
@@ -203,10 +207,11 @@ def _train_here(runs: Sequence[Run]) -> Outcomes:
     for group in by_shape.values():
         size = STACK[default_device().type]
         for stack in (group[i : i + size] for i in range(0, len(group), size)):
-            if len(stack) == 1:
-                yield stack[0], _outcome(partial(train_result, stack[0]))
-            else:
+            if len(stack) > 1 and stack[0].backbone in STACKABLE:
                 yield from train_stacked(stack)
+            else:
+                for run in stack:
+                    yield run, _outcome(partial(train_result, run))
 
 
 def _train_on(executor: Executor, runs: Sequence[Run]) -> Outcomes:
@@ -229,13 +234,23 @@ def _outcome(result: Callable[[], Result]) -> Result | Exception:
 def worker_setup(threads: int) -> None:
     """What a worker process does first: ProcessPoolExecutor(n, context, worker_setup, (1,)).
 
-    It takes its share of threads, and ends when the process that started it does: a worker whose sweep was killed
-    would train on with nobody to save the result.
+    It takes its share of threads, keeps the memory that it frees, and ends when the process that started it does: a
+    worker whose sweep was killed would train on with nobody to save the result.
     """
     torch.set_num_threads(threads)
+    _keep_freed_memory()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _keep_freed_memory() -> None:
+    """glibc gives large blocks back to the system at once and asks for them anew: a third of an LSTM's step."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        trim_threshold, mmap_max = -1, -4  # their numbers in malloc.h
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_max, 0)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

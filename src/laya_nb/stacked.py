@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from laya_nb import backbones, heads, seeds
+from laya_nb import backbones, features, heads, seeds
 from laya_nb.data import Dataset, Examples, check_examples
 from laya_nb.models import DepthClassifier
 from laya_nb.optimizer import StackedAdam
@@ -203,7 +203,8 @@ _STACKED: dict[type[nn.Module], Callable[..., nn.Module]] = {
 }
 # Their forward serves stacked hidden states (M, B, d) as it serves (B, d), once the layers in them are stacked.
 _AS_THEY_ARE = (
-    DepthClassifier, backbones.MLP, backbones.Exposed, nn.Sequential, nn.ModuleList, nn.GELU, nn.Identity,
+    DepthClassifier, backbones.MLP, backbones.Exposed, features.FrozenFeatures,
+    nn.Sequential, nn.ModuleList, nn.GELU, nn.Identity,
     heads.LastLayerHead, heads.LastLayerMLPHead, heads.ConcatHead, heads.ScalarMixHead, heads.LAYAHead,
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from laya_nb.figures.ablations import (
     mean_weights,
     profiles_side_by_side,
 )
-from laya_nb.figures.benchmark import accuracy_and_differences
+from laya_nb.figures.benchmark import accuracy_and_differences, probes_and_heads
 from laya_nb.figures.mechanism import attention_on_images, head_diagram, temperature_curve
 from laya_nb.figures.profiles import class_heatmaps, entropy_of_right_and_wrong, global_profile, profile_spread
 from laya_nb.figures.stability import averaging_helps, pair_spread, shared_by_trainings, weight_spread
@@ -34,6 +34,7 @@ __all__ = [
     "head_diagram",
     "mean_weights",
     "pair_spread",
+    "probes_and_heads",
     "profile_spread",
     "profiles_side_by_side",
     "shared_by_trainings",

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from laya_nb.experiment import HEAD_LABELS
-from laya_nb.figures.style import FAINT, HEAD_COLORS, PAPER, interval, new_figure, row_of_axes, styled
+from laya_nb.figures.style import FAINT, HEAD_COLORS, PAPER, interval, layer_colors, new_figure, row_of_axes, styled
 from laya_nb.statistics import Comparison, estimate
 
 
@@ -47,4 +47,25 @@ def accuracy_and_differences(
     right.set(xlabel=f"points of accuracy above LastLayer\n(grey: ±{margin:g}, too small to matter)")
     right.set_title("Difference, same seeds")
     right.tick_params(left=False)
+    return fig
+
+
+@styled
+def probes_and_heads(probes: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> Figure:
+    """Accuracy in percent, a row a reader: linear probes of single layers, then heads. Dots are seeds, with intervals.
+
+    Args:
+        probes: by label, the first layer first; each (S,).
+        heads: by `HEAD_LABELS`' keys; each (S,).
+    """
+    rows = len(probes) + len(heads)
+    fig = new_figure(5.6, 0.8 + 0.28 * rows)
+    ax = fig.subplots()
+    colors = [*layer_colors(len(probes)), *(HEAD_COLORS[head] for head in heads)]
+    for y, (values, color) in enumerate(zip([*probes.values(), *heads.values()], colors, strict=True)):
+        ax.plot(values, np.full(len(values), y - 0.2), "o", ms=3.5, color=color, alpha=0.5, mew=0)
+        interval(ax, y + 0.1, estimate(values), color)
+    ax.axhline(len(probes) - 0.5, color=FAINT, lw=0.8)
+    ax.set(yticks=range(rows), yticklabels=[*probes, *(HEAD_LABELS[head] for head in heads)], xlabel="test accuracy, %")
+    ax.set_ylim(rows - 0.4, -0.6)
     return fig

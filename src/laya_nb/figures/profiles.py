@@ -12,9 +12,9 @@ from laya_nb.figures.style import (
     FAINT,
     HEAD_COLORS,
     INK,
-    LAYER_COLORS,
     PAPER,
     interval,
+    layer_colors,
     new_figure,
     row_of_axes,
     styled,
@@ -28,10 +28,11 @@ def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
     fig = new_figure(5.2, 2.5)
     ax = fig.subplots()
     layers = np.arange(profiles.shape[1])
-    ax.bar(layers, profiles.mean(axis=0), color=LAYER_COLORS, width=0.6, alpha=0.45)
+    colors = layer_colors(len(layers))
+    ax.bar(layers, profiles.mean(axis=0), color=colors, width=0.6, alpha=0.45)
     jitter = np.linspace(-0.16, 0.16, len(profiles))
     for i in layers:
-        ax.plot(i + jitter, profiles[:, i], "o", ms=4, color=LAYER_COLORS[i], mec="white", mew=0.5)
+        ax.plot(i + jitter, profiles[:, i], "o", ms=4, color=colors[i], mec="white", mew=0.5)
     if paper_last is not None:
         ax.plot([layers[-1] - 0.38, layers[-1] + 0.38], [paper_last] * 2, color=PAPER, lw=1.5)
         ax.annotate("paper", (layers[-1] + 0.4, paper_last), va="center", color=PAPER, fontsize=8)
@@ -62,12 +63,12 @@ def class_heatmaps(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
 @styled
 def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarray | None) -> Figure:
     """For every class and layer, a dot a training (S, C, L), and the paper's value (C, L) as a cross."""
-    fig = new_figure(7.4, 4.0)
+    fig = new_figure(7.4, 1.4 + 0.26 * len(classes))
     axes = row_of_axes(fig, profiles.shape[2], sharex=True, sharey=True)
-    rows = np.arange(len(classes))
+    rows, colors = np.arange(len(classes)), layer_colors(len(axes))
     for i, ax in enumerate(axes):
         for profile in profiles:
-            ax.plot(profile[:, i], rows, "o", ms=4, color=LAYER_COLORS[i], alpha=0.55, mew=0)
+            ax.plot(profile[:, i], rows, "o", ms=4, color=colors[i], alpha=0.55, mew=0)
         if paper is not None:
             ax.plot(paper[:, i], rows, "x", ms=6, color=PAPER, mew=1.6)
         ax.set_title(f"layer $h_{i + 1}$")

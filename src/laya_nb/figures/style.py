@@ -57,6 +57,10 @@ class BookFigure(Figure):
         return picture.getvalue()
 
 
+def layer_colors(count: int) -> list[str]:
+    return LAYER_COLORS[:count] if count <= len(LAYER_COLORS) else list(sns.color_palette("viridis", count).as_hex())
+
+
 def new_figure(width: float = 7.0, height: float = 3.0) -> Figure:
     return BookFigure(figsize=(width, height), layout="constrained")
 
