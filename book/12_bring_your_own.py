@@ -312,8 +312,8 @@ for name, a, b in zip(expected._fields, outputs, expected):
 # 1. `compare(laya, last_layer, margin=0.5)` takes two lists of accuracies, paired by seed, and says `undecided` where
 #    they scatter too much. The introduction shows how such a comparison is read.
 # 2. One line before the network is tapped. A network without a parameter to train stays in evaluation mode, too, so
-#    dropout and batch statistics stand still. This one was never trained, so expect little. For one that was see
-#    [chapter 11](11_frozen_transformer.ipynb).
+#    dropout and batch statistics stand still. This one was never trained, so expect little; for frozen networks that know
+#    something, take a pretrained one.
 #
 #        network = ConvNet().requires_grad_(False)
 #        backbone = HiddenStates(network, ["blocks.*"], example=images[:1])

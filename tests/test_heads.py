@@ -106,7 +106,7 @@ def test_the_control_has_layas_parameters() -> None:
 
 
 def test_one_seed_gives_one_backbone_whatever_the_head() -> None:
-    backbones = [build_model(Run(head=name, seed=3), 784, 10).backbone.state_dict() for name in HEADS]  # type: ignore[arg-type]
+    backbones = [build_model(Run(head=name, seed=3), 784, 10).backbone.state_dict() for name in HEADS]
     for other in backbones[1:]:
         assert all(torch.equal(backbones[0][name], other[name]) for name in other)
 

@@ -228,7 +228,7 @@ def _front_problems(name: str, source: NotebookNode) -> list[str]:
     found = []
     if not source.cells[0].source.startswith("# ") or badge(name) not in source.cells[0].source:
         found.append("the first cell is not a title with this chapter's Colab badge")
-    if source.cells[1].source != setup_source():
+    if source.cells[1].source != setup_source(name):
         found.append("the second cell is not the set-up cell that tools/chapters.py holds")
     tagged = [cell for cell in source.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:

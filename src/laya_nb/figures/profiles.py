@@ -32,7 +32,7 @@ def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
     ax.bar(layers, profiles.mean(axis=0), color=colors, width=0.6, alpha=0.45)
     jitter = np.linspace(-0.16, 0.16, len(profiles))
     for i in layers:
-        ax.plot(i + jitter, profiles[:, i], "o", ms=4, color=colors[i], mec="white", mew=0.5)
+        ax.plot(i + jitter, profiles[:, i], "o", ms=4, color=colors[i], mec="white", mew=0.5, clip_on=False)
     if paper_last is not None:
         ax.plot([layers[-1] - 0.38, layers[-1] + 0.38], [paper_last] * 2, color=PAPER, lw=1.5)
         ax.annotate("paper", (layers[-1] + 0.4, paper_last), va="center", color=PAPER, fontsize=8)
@@ -76,7 +76,7 @@ def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarr
         ax.set_axisbelow(True)
         ax.set(xlim=(-0.04, 1.04), xlabel="mean weight")
     axes[0].set(yticks=rows, yticklabels=classes)
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(classes) - 0.5, -0.5)
     axes[-1].plot([], [], "o", ms=4, color=FAINT, label="one of our trainings")
     if paper is not None:
         axes[-1].plot([], [], "x", ms=6, color=PAPER, mew=1.6, label="paper")
