@@ -157,7 +157,8 @@ from laya_nb import paper
 from laya_nb.runs import Run
 
 settings = paper.grid_settings("fashion_mnist")
-tried = [Run(**setting, seed=seed, dataset=dataset, protocol=protocol) for setting in settings for seed in grid_seeds]
+given = {"dataset": dataset, "protocol": protocol}
+tried = [Run(seed=seed, **given, **setting) for setting in settings for seed in grid_seeds]
 tried_table = tables.percent_table(sweep(tried, ResultStore()))
 
 # %%
@@ -200,7 +201,8 @@ for count in range(1, len(grid_seeds)):
 
 # %%
 drawn = selection.bootstrap_choices(scores)
-print(f"{len(drawn)} settings are chosen; the most frequent in {max(drawn.values()) / sum(drawn.values()):.0%} of the draws")
+most = max(drawn.values()) / sum(drawn.values())
+print(f"{len(drawn)} settings are chosen; the most frequent in {most:.0%} of the draws")
 
 # %% [markdown]
 # ### What $\psi$ and the scorer's width do

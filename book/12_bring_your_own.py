@@ -173,12 +173,13 @@ import numpy as np
 from laya_nb import attribution, figures
 
 trained = {"convolutions": conv_nets, "transformer": transformers}
-found = {name: [predict(m, test.x) for m in models] for name, models in trained.items()}
-for name, predictions in found.items():
-    accuracy = [100 * evaluate(p, test.y)["accuracy"] for p in predictions]
+found = {}
+for name, models in trained.items():
+    found[name] = [predict(model, test.x) for model in models]
+    accuracy = [100 * evaluate(p, test.y)["accuracy"] for p in found[name]]
     print(f"{name}: test accuracy", np.round(accuracy, 1))
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Bar charts of the mean weight of four blocks, a dot for each of three trainings. Convolutions: all weight on the last block, in every training. Transformer: two trainings put more than 0.7 on the second block, the third nearly 0.9 on the last."}, "figure": {"caption": "Mean weight of each block over the test images, a panel a network. A dot is a training, a bar the mean over trainings, the dotted line uniform weights.", "name": "fig-own-profile"}}
+# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Bar charts of the mean weight of four blocks, a dot for each of three trainings. Convolutions: all weight on the last block, in every training. Transformer: two trainings put most of the weight on the second block, the third on the last."}, "figure": {"caption": "Mean weight of each block over the test images, a panel a network. A dot is a training, a bar the mean over trainings, the dotted line uniform weights.", "name": "fig-own-profile"}}
 panels = {}
 for name, predictions in found.items():
     means = np.stack([p.attention.mean(dim=0).numpy() for p in predictions])
