@@ -1,10 +1,12 @@
-"""What several test files share: the rendered book, built once a run."""
+"""What several test files share: the rendered book, built once a run, and a machine without a network."""
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -18,6 +20,15 @@ settings.register_profile("book", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("book")
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise socket.gaierror("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    monkeypatch.setattr(socket.socket, "connect", unreachable)
 
 
 @dataclass(frozen=True)

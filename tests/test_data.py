@@ -41,15 +41,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 @pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: Any, **__: Any) -> None:
-        raise socket.gaierror("no network in this test")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    monkeypatch.setattr(socket.socket, "connect", unreachable)
-
-
-@pytest.fixture
 def raw_copy(tmp_path: Path) -> Path:
     """A folder for LAYA_NB_DATA whose files may be damaged."""
     return Path(shutil.copytree(RAW, tmp_path / "data" / "FashionMNIST" / "raw"))

@@ -104,11 +104,6 @@ def test_bfloat16_is_the_float32_features_rounded(tmp_path: Path) -> None:
     assert second - first == COUNT * 15 * 2
 
 
-def test_computing_in_bfloat16_is_close_and_another_set_of_features(tmp_path: Path) -> None:
-    exact, fast = (extract(backbone(), Sequences(), tmp_path / "f", compute=c) for c in ("float32", "bfloat16"))
-    assert 1e-4 < (exact - fast).abs().max() < 0.05
-
-
 def test_features_that_are_not_finite_are_named(tmp_path: Path) -> None:
     inputs = Sequences()
     inputs.values[17][0, 0] = torch.nan
@@ -148,7 +143,6 @@ def test_whatever_decides_the_features_has_a_folder_of_its_own(tmp_path: Path) -
         lambda: extract(backbone(pool="last"), Sequences(), tmp_path / "f"),
         lambda: extract(backbone(), Sequences("others"), tmp_path / "f"),
         lambda: extract(backbone(), Sequences(), tmp_path / "f", dtype="bfloat16"),
-        lambda: extract(backbone(), Sequences(), tmp_path / "f", compute="bfloat16"),
     ]
     for count, make in enumerate(made, start=1):
         make()

@@ -46,11 +46,12 @@ def test_layers_are_the_outputs_of_the_six_blocks(minilm: pretrained.Encoder) ->
         torch.testing.assert_close(h, block.mean(dim=1))
 
 
-def test_encoders_are_frozen_and_loading_draws_no_numbers() -> None:
+def test_encoders_are_frozen_and_loading_draws_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "MINILM_TOKENS", 8)
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    encoder = pretrained.load("minilm", max_length=8)
+    encoder = pretrained.load("minilm")
     assert torch.equal(torch.rand(1), expected)
     assert not any(parameter.requires_grad for parameter in encoder.backbone.parameters())
     assert not any(part.training for part in encoder.backbone.modules())
@@ -59,12 +60,13 @@ def test_encoders_are_frozen_and_loading_draws_no_numbers() -> None:
     assert texts.batch([3, 0])["attention_mask"].tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]
 
 
-def test_a_key_names_texts_and_their_cut(minilm: pretrained.Encoder) -> None:
+def test_a_key_names_texts_and_their_cut(minilm: pretrained.Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "MINILM_TOKENS", 8)
     keys = [
         minilm.prepare(["ab", "c"]).key,
         minilm.prepare(["a", "bc"]).key,
         minilm.prepare(["c", "ab"]).key,
-        pretrained.load("minilm", max_length=8).prepare(["ab", "c"]).key,
+        pretrained.load("minilm").prepare(["ab", "c"]).key,
     ]
     assert len(set(keys)) == 4
     assert minilm.prepare(["ab", "c"]).key == keys[0]
@@ -79,8 +81,6 @@ def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_does_not_exist_is_named() -> None:
     with pytest.raises(ValueError, match=r"unknown encoder 'bert'; known: 'minilm', 'vit_tiny_patch16_224'"):
         pretrained.load("bert")
-    with pytest.raises(ValueError, match="max_length must be an integer from 3 to 512, got 513"):
-        pretrained.load("minilm", max_length=513)
 
 
 # --- images

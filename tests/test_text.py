@@ -1,7 +1,6 @@
 """Text as token ids: what a row keeps, what the vocabulary knows, where the reviews are looked for."""
 
 import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,6 @@ needs_full_set = pytest.mark.skipif(not FULL, reason="LAYA_NB_DATA is not set")
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LAYA_NB_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: Any, **__: Any) -> None:
-        raise socket.gaierror("no network in this test")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    monkeypatch.setattr(socket.socket, "connect", unreachable)
 
 
 def write_parquet(folder: Path, part: str, texts: list[str], labels: list[int]) -> Path:

@@ -11,9 +11,7 @@ from torch import Tensor
 from laya_nb import seeds
 from laya_nb.files import DataError
 
-__all__ = ["NAMES", "DataError", "Dataset", "Examples", "Splits", "check_examples", "load"]
-
-NAMES = ("fashion_mnist", "fashion_mnist_sample", "cifar10", "cifar10_jpeg", "imdb", "docstrings")
+__all__ = ["DataError", "Dataset", "Examples", "Splits", "check_examples", "load"]
 
 
 class Examples(NamedTuple):
@@ -114,5 +112,5 @@ def load(name: str) -> Dataset:
         "docstrings": text.docstrings,
     }
     if name not in loaders:
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, NAMES))}")
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, loaders))}")
     return loaders[name]()

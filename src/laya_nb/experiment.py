@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from laya_nb import conventions, data, paper, pretrained, seeds, text
+from laya_nb import conventions, paper, pretrained, seeds, text
 from laya_nb.backbones import MLP, DepthwiseCNN, Exposed
 from laya_nb.features import FrozenFeatures
 from laya_nb.heads import ConcatHead, Head, LastLayerHead, LastLayerMLPHead, LAYAHead, ScalarMixHead
@@ -78,7 +78,7 @@ _READS_THE_SAME: dict[BackboneName, tuple[BackboneName, ...]] = {
 class Run:
     """One training: data, backbone, head, protocol, seed. The defaults are the paper's settings for the data set.
 
-    `dataset` is one of `data.NAMES`, or "imdb/minilm" and the like: the features of a frozen encoder (`features.load`).
+    `dataset` is a name that `data.load` knows; "imdb/minilm" and the like are the features of a frozen encoder.
     `hidden_dims` are the widths of the backbone's layers: an MLP's hidden layers, a CNN's channels, a BiLSTM's states
     in one direction, an encoder's features. A setting of the head left at None takes the paper's choice (for Concat and
     ScalarMix, whose d* is not stated, LAYA's); one that the head does not have must stay None. `tied` repeats one
@@ -184,7 +184,7 @@ def _usual(dataset: str) -> _Benchmark:
     """
     name, _, encoder = dataset.partition("/")
     if name not in _USUAL:
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, data.NAMES))}")
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(map(repr, _USUAL))}")
     return _Benchmark("frozen", pretrained.WIDTHS.get(encoder, ()), _USUAL[name].paper) if encoder else _USUAL[name]
 
 

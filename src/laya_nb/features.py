@@ -73,7 +73,6 @@ def extract(
     folder: Path,
     *,
     dtype: Precision = "float32",
-    compute: Precision = "float32",
     batch_size: int = 32,
     device: torch.device | str | None = None,
 ) -> Tensor:
@@ -88,7 +87,6 @@ def extract(
         inputs: what to run it on.
         folder: where to keep the features; its parent may be missing.
         dtype: as which the features are kept. bfloat16 takes half the space and keeps 8 bits of precision.
-        compute: bfloat16 runs the network under autocast.
         batch_size: examples a batch; changes the features by rounding only.
         device: where the network runs; a GPU where there is one, by default.
 
@@ -96,16 +94,15 @@ def extract(
         DataError: for features that are not finite; the message names the example.
         OSError: if the disk is too full.
     """
-    for name, value in {"dtype": dtype, "compute": compute}.items():
-        if value not in ("float32", "bfloat16"):
-            raise ValueError(f"{name} must be 'float32' or 'bfloat16', got {value!r}")
-    folder = folder.with_name(f"{folder.name}-{_key(backbone, inputs, dtype, compute)}")
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
+    folder = folder.with_name(f"{folder.name}-{_key(backbone, inputs, dtype)}")
     unfinished = folder.with_name(f".{folder.name}-by-{batch_size}")  # another batch size rounds otherwise
     folder.parent.mkdir(parents=True, exist_ok=True)
 
     def make() -> dict[str, np.ndarray]:
         place = torch.device(device) if device is not None else default_device()
-        return {"features": _run(backbone, inputs, unfinished, dtype, compute == "bfloat16", batch_size, place)}
+        return {"features": _run(backbone, inputs, unfinished, dtype, batch_size, place)}
 
     with FileLock(folder.with_name(f".{folder.name}.lock")):  # a killed process lets it go
         cached(folder, make)
@@ -117,7 +114,7 @@ def extract(
     return features.view(torch.bfloat16) if dtype == "bfloat16" else features
 
 
-def _key(backbone: nn.Module, inputs: Inputs, dtype: str, compute: str) -> str:
+def _key(backbone: nn.Module, inputs: Inputs, dtype: str) -> str:
     """A hash of all that decides the features."""
     pool = getattr(backbone, "pool", None)
     if callable(pool):
@@ -125,7 +122,7 @@ def _key(backbone: nn.Module, inputs: Inputs, dtype: str, compute: str) -> str:
         if "<" in pool:
             raise ValueError(f"pool must have a name that tells it from others, got {pool}; define it in a module")
     layers = getattr(backbone, "layers", None)
-    digest = hashlib.sha256(json.dumps([inputs.key, layers, pool, backbone.out_dims, dtype, compute]).encode())
+    digest = hashlib.sha256(json.dumps([inputs.key, layers, pool, backbone.out_dims, dtype]).encode())
     for name, weight in sorted(backbone.state_dict().items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -137,7 +134,6 @@ def _run(
     inputs: Inputs,
     folder: Path,
     dtype: Precision,
-    autocast: bool,
     batch_size: int,
     device: torch.device,
 ) -> np.ndarray:
@@ -150,7 +146,6 @@ def _run(
     backbone.to(device).eval()
     with (
         torch.no_grad(),  # not inference mode: what a network makes in its first pass, it may keep
-        torch.autocast(device.type, torch.bfloat16, enabled=autocast),
         bar(total=len(order), initial=done, desc="features", unit="example") as progress,
     ):
         for start in range(done, len(order), batch_size):
@@ -199,7 +194,7 @@ def load(dataset: str, encoder: str) -> Dataset:
     """The features that a frozen encoder has of a data set, as a data set called "dataset/encoder".
 
     Args:
-        dataset: one of `data.NAMES`: texts or images, whichever the encoder reads.
+        dataset: a name that `data.load` knows: texts or images, whichever the encoder reads.
         encoder: one of `pretrained.WIDTHS`. `FrozenFeatures` of these widths takes its features apart.
 
     Raises:

@@ -159,14 +159,11 @@ def cifar10_jpeg() -> Dataset:
 
 def _cifar10(name: str, source: str, arrays: dict[str, np.ndarray]) -> Dataset:
     """Each channel with mean 0 and standard deviation 1 over the training part; images (N, 32, 32, 3) to NCHW."""
-    pixels = arrays["train_images"].reshape(-1, 3)
-    mean, std = (torch.tensor(f(pixels, axis=0, dtype=np.float64), dtype=torch.float32) for f in (np.mean, np.std))
+    colours = {part: torch.tensor(arrays[f"{part}_images"]).float() for part in ("train", "test")}
+    std, mean = torch.std_mean(colours["train"], dim=(0, 1, 2), correction=0)
     train, test = (
-        Examples(
-            torch.tensor(arrays[f"{part}_images"]).float().sub_(mean).div_(std).permute(0, 3, 1, 2),
-            torch.tensor(arrays[f"{part}_labels"]).long(),
-        )
-        for part in ("train", "test")
+        Examples(x.sub_(mean).div_(std).permute(0, 3, 1, 2), torch.tensor(arrays[f"{part}_labels"]).long())
+        for part, x in colours.items()
     )
     return Dataset(name, source, CIFAR10_CLASSES, train, test)
 

