@@ -34,6 +34,7 @@ def published_runs() -> list[Run]:
         [Run(seed=seed, **setting) for seed in range(3) for setting in paper.grid_settings("fashion_mnist")],  # 05
     ]
     benchmarks = [
+        benchmark_runs("cifar10_jpeg", range(5)),  # 09
         benchmark_runs("imdb", range(5)),  # 10
         frozen_runs("imdb/minilm", range(5)),  # 11
     ]

@@ -77,7 +77,7 @@ class DepthwiseCNN(nn.Module):
         """Images (B, in_channels, H, W) to [h_1 (B, d_1), ..., h_L (B, d_L)]."""
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}")
-        h = x.permute(0, 2, 3, 1)
+        h = x.permute(0, 2, 3, 1).contiguous()
         hidden_states = []
         for stage in self.stages:
             h = stage(h)
