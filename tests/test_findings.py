@@ -106,3 +106,28 @@ def test_a_planted_winner_among_the_papers_settings(better: float, answer: str) 
     (found,) = findings.choice(results)
     assert found.answer.startswith(answer)
     assert "36 settings" in found.question
+
+
+@pytest.mark.parametrize(
+    ("laya", "answers"),
+    [(0.85, ["Yes", "Undecided"]), (0.88, ["Yes", "Yes"]), (0.8, ["Undecided", "No: less accurate"])],
+)
+def test_layers_of_a_frozen_network(laya: float, answers: list[str]) -> None:
+    """The second of three layers is the best by validation, though not on the test set: there the first is."""
+    rng = np.random.default_rng(4)
+    heads, probes = [], []
+    for seed in range(5):
+        common = {"dataset": "imdb/minilm", "hidden_dims": (8, 8, 8), "seed": seed}
+        heads.append(result(Run(**common), laya + 0.006 * rng.normal(), attention(3, seed)))  # type: ignore[arg-type]
+        for layer, (test, validation) in {"h1": (0.9, 0.8), "h2": (0.85, 0.9), "h3": (0.8, 0.7)}.items():
+            run = Run(head="last_layer", view=(layer,), **common)  # type: ignore[arg-type]
+            probe = result(run, test + 1e-4 * rng.normal(), attention(1, seed))
+            probe.arrays.pop("attention")
+            probe.metrics["validation_accuracy"] = validation
+            probes.append(probe)
+    found = findings.frozen(heads, probes, "A network")
+    assert [finding.answer for finding in found] == answers
+    assert [finding.question for finding in found] == [
+        "A network: is LAYA more accurate than a probe of the last layer?",
+        "A network: is LAYA more accurate than one of the best layer, h2?",
+    ]

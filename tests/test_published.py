@@ -27,8 +27,9 @@ def test_every_result_is_consistent() -> None:
 def test_retrained_results_agree(capsys: pytest.CaptureFixture[str]) -> None:
     """Drawn afresh each time, so that in the long run every result is retrained."""
     torch.set_num_threads(1)  # as published: on a machine of the same kind this gives the same bits
-    for published in recompute.draw(RESULTS, float(os.environ.get("LAYA_NB_RECOMPUTE_SECONDS", "100"))):
-        again = train_result(Run.from_description(published.run))
+    seconds = float(os.environ.get("LAYA_NB_RECOMPUTE_SECONDS", "100"))
+    for published in recompute.draw(RESULTS, seconds):
+        again = recompute.retrain(published, seconds)
         with capsys.disabled():
             exact = np.array_equal(published.arrays["prediction"], again.arrays["prediction"])
             print(f"\nretrained {published.name}: {'the same predictions' if exact else 'within tolerance or not'}")
@@ -59,11 +60,18 @@ def test_retraining_tells_runs_apart() -> None:
     run = Run(dataset="fashion_mnist_sample", protocol=Protocol(max_epochs=3))
     honest = train_result(run)
     assert recompute.differences(honest, train_result(run)) == []
+    slow = dataclasses.replace(honest, provenance=honest.provenance | {"seconds": 1000.0})
+    begun = recompute.retrain(slow, seconds=700)
+    assert begun.metrics["epochs"] == 2
+    assert recompute.differences(slow, begun) == []
     for other in (
         dataclasses.replace(run, seed=1),
         dataclasses.replace(run, protocol=Protocol(max_epochs=3, learning_rate=3.3e-4)),
     ):
-        assert recompute.differences(honest, train_result(other))
+        wrong = train_result(other)
+        assert recompute.differences(honest, wrong)
+        slow = dataclasses.replace(wrong, provenance=wrong.provenance | {"seconds": 1000.0})
+        assert recompute.differences(honest, recompute.retrain(slow, seconds=10))
 
 
 def test_the_checkpoint_is_the_published_run() -> None:

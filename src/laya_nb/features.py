@@ -25,6 +25,7 @@ from laya_nb.progress import bar
 from laya_nb.training import default_device
 
 Precision = Literal["float32", "bfloat16"]
+SAME = 1e-6  # features that vary less than this share of their mean vary by rounding alone
 RECORD_EVERY = 256  # examples: seconds of work, which is what a killed process loses
 
 
@@ -193,6 +194,9 @@ def _record(folder: Path, features: np.memmap, done: int) -> None:
 def load(dataset: str, encoder: str) -> Dataset:
     """The features that a frozen encoder has of a data set, as a data set called "dataset/encoder".
 
+    Each feature is scaled to mean 0 and standard deviation 1 over the training part, because layers differ in scale,
+    and a probe of a layer with small values would learn slowly. One that never varies becomes 0.
+
     Args:
         dataset: a name that `data.load` knows: texts or images, whichever the encoder reads.
         encoder: one of `pretrained.WIDTHS`. `FrozenFeatures` of these widths takes its features apart.
@@ -202,8 +206,9 @@ def load(dataset: str, encoder: str) -> Dataset:
         DataError: for data or weights that are damaged or cannot be had.
     """
     whole = data.load(dataset)
-    train, test = (Examples(load_part(dataset, encoder, part), getattr(whole, part).y) for part in ("train", "test"))
-    return Dataset(f"{whole.name}/{encoder}", f"{whole.source}, through {encoder}", whole.classes, train, test)
+    train, test = _standardised(load_part(dataset, encoder, "train"), load_part(dataset, encoder, "test"))
+    parts = Examples(train, whole.train.y), Examples(test, whole.test.y)
+    return Dataset(f"{whole.name}/{encoder}", f"{whole.source}, through {encoder}", whole.classes, *parts)
 
 
 def load_part(dataset: str, encoder: str, part: Literal["train", "test"]) -> Tensor:
@@ -215,6 +220,12 @@ def load_part(dataset: str, encoder: str, part: Literal["train", "test"]) -> Ten
     raw = _pixels(whole, part) if network.reads == "images" else _texts(whole, part)
     folder = paths.cache() / "features" / whole.name / f"{encoder}-{part}"
     return extract(network.backbone, network.prepare(raw), folder)
+
+
+def _standardised(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    std, mean = torch.std_mean(train.float(), dim=0, correction=0)
+    std[std <= SAME * mean.abs()] = torch.inf
+    return (train - mean).div_(std), (test - mean).div_(std)
 
 
 def _texts(encoded: Dataset, part: Literal["train", "test"]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from laya_nb import attribution, paper, selection
 from laya_nb.statistics import Comparison, Estimate, compare, compare_all, estimate, slopes
@@ -90,6 +91,33 @@ def benchmark(results: Sequence[Result], name: str, title: str, chapter: str) ->
         _last_layer_weight(
             f"{title}: how much weight does the last layer get?", laya_attention(results), name, chapter
         ),
+    ]
+
+
+def frozen(heads: Sequence[Result], probes: Sequence[Result], title: str) -> list[Finding]:
+    """From runs of LAYA on a frozen network, and of a linear probe of each of its layers.
+
+    Args:
+        heads: LAYA's alone are used.
+        probes: LastLayer's, with one layer in its view.
+        title: what the questions call the network and its data.
+    """
+    laya = percent_table([result for result in heads if result.run["head"] == "laya"])
+    probed = percent_table(probes)
+    probed["layer"] = [view[0] for view in probed["view"]]
+    best = probed.groupby("layer")["validation_accuracy"].mean().idxmax()
+    last = f"h{len(laya['hidden_dims'].iloc[0])}"
+    table = pd.concat([laya.assign(reader="laya"), probed.assign(reader=probed["layer"])])
+    rows = table[table["reader"].isin({"laya", last, best})]
+    gains = {layer: compare_all(rows, "accuracy", layer, MARGIN, by="reader")["laya"] for layer in (last, best)}
+    return [
+        Finding(
+            f"{title}: is LAYA more accurate than {which}?",
+            f"{_points(gains[layer])}, {gains[layer].difference.n} seeds",
+            _difference_in_words(gains[layer]),
+            "11_frozen_transformer",
+        )
+        for which, layer in (("a probe of the last layer", last), (f"one of the best layer, {best}", best))
     ]
 
 
@@ -229,7 +257,7 @@ def choice(results: Sequence[Result]) -> list[Finding]:
     """From LAYA runs of every setting of a grid, with the same seeds each."""
     table = percent_table(results)
     settings = ["d_star", "temperature", "psi", "scorer_width"]
-    scores = 100 * table.pivot(index=settings, columns="seed", values="validation_accuracy")
+    scores = 100 * table.pivot_table(index=settings, columns="seed", values="validation_accuracy")
     means = scores.mean(axis=1)
     ahead, luck = means.max() - means.mean(), selection.luck_of_the_best(scores)
     return [
