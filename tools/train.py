@@ -47,11 +47,13 @@ def benchmark_runs(dataset: str, seeds: Sequence[int]) -> list[Run]:
 
 
 def frozen_runs(dataset: str, seeds: Sequence[int]) -> list[Run]:
-    """All heads, and a linear probe of every layer, on an encoder's features."""
+    """On an encoder's features: all heads, a linear probe of every layer, LAYA with weights ever more alike."""
     protocol = Protocol(learning_rate=1e-3)
     views = [(f"h{i}",) for i in range(1, len(pretrained.WIDTHS[dataset.partition("/")[2]]) + 1)]
-    probes = grid(dataset=[dataset], seed=seeds, head=["last_layer"], view=views, protocol=[protocol])
-    return grid(dataset=[dataset], seed=seeds, head=HEADS, protocol=[protocol]) + probes
+    common = {"dataset": [dataset], "seed": seeds, "protocol": [protocol]}
+    probes = grid(head=["last_layer"], view=views, **common)
+    evened_out = grid(psi=["identity"], temperature=[1.3, 5.0, 20.0, 80.0], **common)
+    return grid(head=HEADS, **common) + probes + evened_out
 
 
 def depth_runs(seeds: Sequence[int]) -> list[Run]:
