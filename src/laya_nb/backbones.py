@@ -48,9 +48,9 @@ class MLP(nn.Module):
 class DepthwiseCNN(nn.Module):
     """The paper's CIFAR-10 backbone: depthwise and pointwise convolution -> LayerNorm over channels -> GELU, per stage.
 
-    Every stage after the first halves height and width. A hidden state is the mean of its stage's map over positions.
-    The paper leaves kernel sizes and channels open; ours are 5 x 5, with four filters for each channel of the image and
-    one for each channel of a map.
+    The second stage divides height and width by four, every later one by two. A hidden state is the mean of its stage's
+    map over positions. The paper leaves channels, kernels and strides open; our kernels are 5 x 5, with four filters for
+    each channel of the image and one for each channel of a map.
 
     Args:
         in_channels: of the images.
@@ -65,13 +65,10 @@ class DepthwiseCNN(nn.Module):
         _check_widths("in_channels", in_channels, hidden_dims)
         self.in_channels = in_channels
         self.out_dims = tuple(hidden_dims)
+        channels = (in_channels, *hidden_dims[:-1])
         filters = (4 * in_channels, *hidden_dims[:-1])
-        self.stages = nn.ModuleList(
-            _Stage(before, inner, width, stride=1 if i == 0 else 2)
-            for i, (before, inner, width) in enumerate(
-                zip((in_channels, *hidden_dims[:-1]), filters, hidden_dims, strict=True)
-            )
-        )
+        strides = (1, 4, *[2] * len(hidden_dims))[: len(hidden_dims)]
+        self.stages = nn.ModuleList(map(_Stage, channels, filters, hidden_dims, strides))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Images (B, in_channels, H, W) to [h_1 (B, d_1), ..., h_L (B, d_L)]."""

@@ -53,7 +53,7 @@ class _Benchmark:
 
 
 _FASHION_MNIST = _Benchmark("mlp", (512, 256, 128), "fashion_mnist")
-_CIFAR10 = _Benchmark("cnn", (16, 64, 256), "cifar10")
+_CIFAR10 = _Benchmark("cnn", (16, 128, 256), "cifar10")
 _IMDB = _Benchmark("bilstm", (16, 16), "imdb")
 _USUAL = {
     "fashion_mnist": _FASHION_MNIST,
