@@ -314,7 +314,7 @@ for name, a, b in zip(expected._fields, outputs, expected):
 #    they scatter too much. The introduction shows how such a comparison is read.
 # 2. One line before the network is tapped. A network without a parameter to train stays in evaluation mode, too, so
 #    dropout and batch statistics stand still. This one was never trained, so expect little; for frozen networks that know
-#    something, take a pretrained one.
+#    something, see [chapter 11](11_frozen_transformer.ipynb).
 #
 #        network = ConvNet().requires_grad_(False)
 #        backbone = HiddenStates(network, ["blocks.*"], example=images[:1])

@@ -140,13 +140,25 @@ Markdown(findings.markdown_table(ablations))
 
 # %% [markdown]
 # The paper has other benchmarks, with other networks. One of them so far: reviews of films, read by a recurrent network.
+# And a pretrained network that stays as it is: it cannot put into its last layer what the head needs.
 
 # %% tags=["remove-input"]
 faster = Protocol(learning_rate=1e-3, max_epochs=max_epochs)
-reviews = sweep(grid(dataset=[texts], head=HEADS, seed=ablation_seeds, protocol=[faster]), ResultStore())
+others = {"head": HEADS, "seed": ablation_seeds, "protocol": [faster]}
+reviews = sweep(grid(dataset=[texts], **others), ResultStore())
+
+# %% tags=["remove-input"]
+frozen = sweep(grid(dataset=[f"{texts}/minilm"], **others), ResultStore())
+layers = [[f"h{i}"] for i in range(1, 7)]
+probes = grid(dataset=[f"{texts}/minilm"], view=layers, **others | {"head": ["last_layer"]})
+probes = sweep(probes, ResultStore())
 
 # %% tags=["hide-input"]
-Markdown(findings.markdown_table(findings.benchmark(reviews, "imdb", "IMDB", "10_imdb")))
+beyond = [
+    *findings.benchmark(reviews, "imdb", "IMDB", "10_imdb"),
+    *findings.frozen(frozen, probes, "IMDB, frozen transformer"),
+]
+Markdown(findings.markdown_table(beyond))
 
 # %% [markdown]
 # ## How to read on
@@ -161,5 +173,6 @@ Markdown(findings.markdown_table(findings.benchmark(reviews, "imdb", "IMDB", "10
 # - [Chapter 7](07_redundancy.ipynb): copied layers, layers of noise, shared weights, and two ways to collapse.
 # - [Chapter 8](08_stability.ipynb): twenty trainings, and whether one of them can be trusted as an explanation.
 # - [Chapter 10](10_imdb.ipynb): the paper's recurrent benchmark, with five heads and tests.
+# - [Chapter 11](11_frozen_transformer.ipynb): a pretrained transformer, a probe of each of its layers, and the heads.
 # - [Chapter 12](12_bring_your_own.ipynb): a LAYA head on a network and data of your own; saved, shared, exported.
 # - [Run it yourself](run_it_yourself.md): read, open in Colab, or change a parameter and run a chapter at home.

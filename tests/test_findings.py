@@ -110,7 +110,11 @@ def test_a_planted_winner_among_the_papers_settings(better: float, answer: str) 
 
 @pytest.mark.parametrize(
     ("laya", "answers"),
-    [(0.85, ["Yes", "Undecided"]), (0.88, ["Yes", "Yes"]), (0.8, ["Undecided", "No: less accurate"])],
+    [
+        (0.85, ["Yes", "Undecided", "No: less accurate"]),
+        (0.88, ["Yes", "Yes", "Undecided"]),
+        (0.8, ["Undecided", "No: less accurate", "No: less accurate"]),
+    ],
 )
 def test_layers_of_a_frozen_network(laya: float, answers: list[str]) -> None:
     """The second of three layers is the best by validation, though not on the test set: there the first is."""
@@ -119,6 +123,8 @@ def test_layers_of_a_frozen_network(laya: float, answers: list[str]) -> None:
     for seed in range(5):
         common = {"dataset": "imdb/minilm", "hidden_dims": (8, 8, 8), "seed": seed}
         heads.append(result(Run(**common), laya + 0.006 * rng.normal(), attention(3, seed)))  # type: ignore[arg-type]
+        mix = result(Run(head="scalar_mix", **common), 0.88 + 1e-4 * rng.normal(), attention(3, seed))  # type: ignore[arg-type]
+        heads.append(mix)
         for layer, (test, validation) in {"h1": (0.9, 0.8), "h2": (0.85, 0.9), "h3": (0.8, 0.7)}.items():
             run = Run(head="last_layer", view=(layer,), **common)  # type: ignore[arg-type]
             probe = result(run, test + 1e-4 * rng.normal(), attention(1, seed))
@@ -129,5 +135,6 @@ def test_layers_of_a_frozen_network(laya: float, answers: list[str]) -> None:
     assert [finding.answer for finding in found] == answers
     assert [finding.question for finding in found] == [
         "A network: is LAYA more accurate than a probe of the last layer?",
-        "A network: is LAYA more accurate than one of the best layer, h2?",
+        "A network: is LAYA more accurate than a probe of the best layer, h2?",
+        "A network: is LAYA more accurate than ScalarMix, one weight a layer for all inputs?",
     ]

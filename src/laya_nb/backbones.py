@@ -49,8 +49,8 @@ class DepthwiseCNN(nn.Module):
     """The paper's CIFAR-10 backbone: depthwise and pointwise convolution -> LayerNorm over channels -> GELU, per stage.
 
     The second stage divides height and width by four, every later one by two. A hidden state is the mean of its stage's
-    map over positions. The paper leaves channels, kernels and strides open; our kernels are 5 x 5, with four filters for
-    each channel of the image and one for each channel of a map.
+    map over positions. The paper leaves channels, kernels and strides open; our kernels are 5 x 5, with four filters
+    for each channel of the image and one for each channel of a map.
 
     Args:
         in_channels: of the images.

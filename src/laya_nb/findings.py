@@ -95,29 +95,33 @@ def benchmark(results: Sequence[Result], name: str, title: str, chapter: str) ->
 
 
 def frozen(heads: Sequence[Result], probes: Sequence[Result], title: str) -> list[Finding]:
-    """From runs of LAYA on a frozen network, and of a linear probe of each of its layers.
+    """From runs of LAYA and ScalarMix on a frozen network, and of a linear probe of each of its layers.
 
     Args:
-        heads: LAYA's alone are used.
+        heads: other heads are left out.
         probes: LastLayer's, with one layer in its view.
         title: what the questions call the network and its data.
     """
-    laya = percent_table([result for result in heads if result.run["head"] == "laya"])
-    probed = percent_table(probes)
+    read, probed = percent_table(heads), percent_table(probes)
     probed["layer"] = [view[0] for view in probed["view"]]
     best = probed.groupby("layer")["validation_accuracy"].mean().idxmax()
-    last = f"h{len(laya['hidden_dims'].iloc[0])}"
-    table = pd.concat([laya.assign(reader="laya"), probed.assign(reader=probed["layer"])])
-    rows = table[table["reader"].isin({"laya", last, best})]
-    gains = {layer: compare_all(rows, "accuracy", layer, MARGIN, by="reader")["laya"] for layer in (last, best)}
+    last = f"h{len(read['hidden_dims'].iloc[0])}"
+    rivals = {
+        last: "a probe of the last layer",
+        best: f"a probe of the best layer, {best}",
+        "scalar_mix": "ScalarMix, one weight a layer for all inputs",
+    }
+    rows = pd.concat([read.assign(reader=read["head"]), probed.assign(reader=probed["layer"])])
+    rows = rows[rows["reader"].isin({"laya", *rivals})]
+    gains = {rival: compare_all(rows, "accuracy", rival, MARGIN, by="reader")["laya"] for rival in rivals}
     return [
         Finding(
-            f"{title}: is LAYA more accurate than {which}?",
-            f"{_points(gains[layer])}, {gains[layer].difference.n} seeds",
-            _difference_in_words(gains[layer]),
+            f"{title}: is LAYA more accurate than {what}?",
+            f"{_points(gains[rival])}, {gains[rival].difference.n} seeds",
+            _difference_in_words(gains[rival]),
             "11_frozen_transformer",
         )
-        for which, layer in (("a probe of the last layer", last), (f"one of the best layer, {best}", best))
+        for rival, what in rivals.items()
     ]
 
 
