@@ -156,7 +156,7 @@ probes = sweep(probes, ResultStore())
 # %% tags=["hide-input"]
 beyond = [
     *findings.benchmark(reviews, "imdb", "IMDB", "10_imdb"),
-    *findings.frozen(frozen, probes, "IMDB, frozen transformer"),
+    *findings.frozen(frozen, probes, "Frozen transformer"),
 ]
 Markdown(findings.markdown_table(beyond))
 

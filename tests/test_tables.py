@@ -43,5 +43,6 @@ def test_settings_are_compared_with_the_reference_seed_by_seed() -> None:
     assert {tau: c.difference.mean for tau, c in compared.items()} == pytest.approx({1.0: -1.0, 4.0: 2.0})
     shown = tables.comparison_table(compared)
     assert list(shown.index) == [1.0, 4.0]
+    assert set(shown["p of a difference (Holm)"]) == {"< 0.001"}, "a p value is never 0"
     with pytest.raises(ValueError, match=r"no run has tau 3.0, the reference; there are: \[1.0, 2.0, 4.0\]"):
         compare_all(pd.DataFrame(rows), "y", 3.0, 0.5, by="tau")

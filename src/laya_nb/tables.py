@@ -64,7 +64,7 @@ def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, fl
 
     Args:
         table: as `percent_table` gives it.
-        published: per head, the paper's mean and standard deviation in percent.
+        published: per head, the paper's mean and standard deviation in percent; may be empty.
     """
     rows = {}
     for head, runs in table.groupby("head", sort=False):
@@ -79,7 +79,8 @@ def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, fl
             "epochs": f"{runs['epochs'].mean():.0f}",
             "seconds": f"{runs['seconds'].mean():.0f}",
         }
-    return pd.DataFrame(rows).T
+    shown = pd.DataFrame(rows).T
+    return shown if published else shown.drop(columns="paper, %")
 
 
 def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
         HEAD_LABELS.get(setting, setting): {
             "difference, points": f"{c.difference.mean:+.2f}",
             "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
-            "p of a difference (Holm)": f"{c.p_holm:.3f}",
+            "p of a difference (Holm)": "< 0.001" if c.p_holm is not None and c.p_holm < 0.001 else f"{c.p_holm:.3f}",
             f"p within ±{c.margin:g}": f"{c.p_equivalence:.4f}",
             "verdict": c.verdict(),
         }
