@@ -70,7 +70,7 @@ parameters.check(globals())
 # $$h_i = \frac{1}{T}\sum_{t=1}^{T} m_{i,t}$$
 #
 # The model has never seen these reviews' labels. Its weights stay as they are, so the $h_i$ of all reviews are computed
-# once and kept: an hour on two processor cores, less on a GPU. After that a head trains in seconds. Layers differ in
+# once and kept: about an hour on one processor core, less on a GPU. After that a head trains in seconds. Layers differ in
 # scale: each feature is brought to mean 0 and standard deviation 1 over the training part, so that no layer is at a
 # disadvantage.
 
