@@ -150,11 +150,12 @@ import pandas as pd
 from laya_nb.statistics import compare_all
 
 best = probed.groupby("layer")["validation"].mean().idxmax()
-probed, table = probed.assign(reader=probed["layer"]), table.assign(reader=table["head"])
+probed["reader"], table["reader"] = probed["layer"], table["head"]
 rows = pd.concat([table[table["head"].isin(heads[1:])], probed])
 
-last = rows[rows["reader"].isin([*heads, best, layers[-1]])]
-tables.comparison_table(compare_all(last, "accuracy", layers[-1], margin, by="reader"))
+last = layers[-1]
+readers = rows[rows["reader"].isin([*heads, best, last])]
+tables.comparison_table(compare_all(readers, "accuracy", last, margin, by="reader"))
 
 # %%
 print("the best layer by validation:", best)
