@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 SMALL: dict[str, Any] = {"dataset": "fashion_mnist_sample", "max_epochs": 1}
 TINY: dict[str, dict[str, Any]] = {
     "intro": SMALL
-    | {"texts": "docstrings"}
+    | {"colours": "fashion_mnist_sample", "texts": "docstrings"}
     | {"seeds": [0, 1], "ablation_seeds": [0, 1], "grid_seeds": [0, 1], "stability_seeds": [0, 1]},
     "01_mechanism": SMALL | {"images_shown": 4},
     "02_fashion_mnist": SMALL | {"seeds": [0, 1, 2], "margin": 1.0},
@@ -28,6 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
     "06_depth": SMALL | {"seeds": [0, 1], "depths": [1, 2, 5], "width": 16},
     "07_redundancy": SMALL | {"seeds": [0, 1], "extreme_taus": [0.1]},
     "08_stability": SMALL | {"seeds": [0, 1, 2, 3], "groups": [1, 2, 5], "shuffles": 20},
+    "09_cifar10": SMALL | {"seeds": [0, 1]},
     "10_imdb": {"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]},
     "11_frozen_transformer": {"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]},
     "12_bring_your_own": {"max_epochs": 1, "seeds": [0, 1]},
