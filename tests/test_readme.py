@@ -9,13 +9,23 @@ import torch
 from laya_nb import findings
 from laya_nb.runs import HEADS, grid, sweep
 from laya_nb.store import ResultStore
+from laya_nb.training import Protocol
 
 README = (chapters.ROOT / "README.md").read_text()
 
 
-def test_headline_is_what_the_results_say() -> None:
-    benchmark = sweep(grid(head=list(HEADS), seed=range(10)), ResultStore())
-    assert findings.headline(benchmark) in " ".join(README.split())
+@pytest.mark.parametrize(
+    ("title", "dataset", "protocol", "seeds"),
+    [
+        ("Fashion-MNIST", "fashion_mnist", Protocol(), range(10)),
+        ("CIFAR-10 (JPEG copy)", "cifar10_jpeg", Protocol(learning_rate=1e-3), range(5)),
+        ("IMDB", "imdb", Protocol(learning_rate=1e-3), range(5)),
+        ("IMDB, read by a frozen transformer", "imdb/minilm", Protocol(learning_rate=1e-3), range(5)),
+    ],
+)
+def test_headlines_are_what_the_results_say(title: str, dataset: str, protocol: Protocol, seeds: range) -> None:
+    runs = grid(dataset=[dataset], head=HEADS, seed=seeds, protocol=[protocol])
+    assert f"- {findings.headline(sweep(runs, ResultStore()), title)}" in " ".join(README.split())
 
 
 def test_main_figure_is_the_books() -> None:

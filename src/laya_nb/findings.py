@@ -274,8 +274,13 @@ def choice(results: Sequence[Result]) -> list[Finding]:
     ]
 
 
-def headline(results: Sequence[Result]) -> str:
-    """The benchmark's outcome in one sentence with its uncertainty."""
+def headline(results: Sequence[Result], title: str) -> str:
+    """A benchmark's outcome in one line with its uncertainty: LAYA's accuracy against LastLayer's.
+
+    Args:
+        results: all heads on one data set.
+        title: what the line calls it.
+    """
     gain = compare_all(percent_table(results), "accuracy", "last_layer", MARGIN)["laya"]
     outcome = {
         "equivalent": f"too small to matter (less than {MARGIN:g} points, p = {gain.p_equivalence:.1g})",
@@ -284,10 +289,7 @@ def headline(results: Sequence[Result]) -> str:
         "undecided": "undecided",
     }[gain.verdict()]
     d = gain.difference
-    return (
-        f"On Fashion-MNIST, LAYA's test accuracy differs from the usual last-layer head's by {d.mean:+.2f} points "
-        f"(95 % interval {d.low:+.2f} to {d.high:+.2f}, {d.n} paired seeds): {outcome}."
-    )
+    return f"{title}: {d.mean:+.2f} points (95 % interval {d.low:+.2f} to {d.high:+.2f}, {d.n} paired seeds), {outcome}"
 
 
 def _trend_in_words(slope: Estimate, reach: float, span: str) -> str:
