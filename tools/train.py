@@ -35,6 +35,7 @@ def published_runs() -> list[Run]:
     ]
     benchmarks = [
         benchmark_runs("cifar10_jpeg", range(5)),  # 09
+        grid(dataset=["cifar10_jpeg"], seed=range(5), protocol=[Protocol(learning_rate=3e-4)]),  # 09
         benchmark_runs("imdb", range(5)),  # 10
         frozen_runs("imdb/minilm", range(5)),  # 11
     ]
