@@ -46,6 +46,7 @@ backbone: str = "cnn"  # works on "fashion_mnist_sample", too
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every head for each
 learning_rate: float = 1e-3  # Adam's
+slower: float = 3e-4  # LAYA's second chance
 max_epochs: int = 50  # the longest training, in passes over the data
 margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
 
@@ -78,14 +79,16 @@ print(f"LAYA against LastLayer: Welch's t = {t:.2f}, p = {p:.2f}")
 # ## The network
 #
 # Three stages. Each filters every channel by itself (depthwise), mixes the channels at every position (pointwise)
-# {cite}`mobilenets`, and goes on with layer normalisation over channels and GELU. A hidden state is the mean of a stage's
-# map over positions:
+# {cite}`mobilenets`, and goes on with layer normalisation over channels and GELU. A hidden state is the mean of a
+# stage's map over positions:
 #
 # $$h_i = \frac{1}{H_i W_i} \sum_{p} m_i(p),\qquad m_i = \mathrm{GELU}(\mathrm{LN}(\mathrm{pointwise}_i(\mathrm{depthwise}_i(m_{i-1}))))$$
 #
 # The paper says: three stages, downsampling in the later ones. It leaves channels, kernels and strides open. We tried
-# nine choices for a few epochs each and took TEXT-WHICH: filters of 5 x 5, maps of 32 x 32, 8 x 8 and 4 x 4 positions with
-# 16, 128 and 256 channels. We train at the upper end of the paper's learning rates.
+# nine choices for a few epochs each and took the one that learned most in the time: filters of 5 x 5, maps of 32 x 32,
+# 8 x 8 and 4 x 4 positions with 16, 128 and 256 channels. LAYA's own settings are those that the paper chose for this
+# benchmark: adapters 128 wide, a scorer as wide, $\tau = 1$, no $\psi$. We train at the upper end of the paper's
+# learning rates.
 
 # %%
 import torch
@@ -96,7 +99,8 @@ from laya_nb.runs import Run, count_parameters
 channels = Run(dataset=dataset, backbone=backbone).hidden_dims
 network = DepthwiseCNN(3, channels)
 print(f"{count_parameters(network):,} parameters")
-print("shapes of the hidden states of two images:", *(tuple(h.shape) for h in network(torch.rand(2, 3, 32, 32))))
+for i, h in enumerate(network(torch.rand(2, 3, 32, 32)), start=1):
+    print(f"h{i} of two images: {tuple(h.shape)}")
 
 # %% [markdown]
 # **Prediction.** The first stages know edges and colours, and the mean over positions loses where they are. Reading them
@@ -120,14 +124,70 @@ table = tables.percent_table(results)
 tables.benchmark_table(table, published)
 
 # %%
+from laya_nb.statistics import estimate
+
+for head in ("last_layer", "laya"):
+    ours = estimate(table["accuracy"][table["head"] == head])
+    t, p = welch_t(ours.mean, ours.std, *published[head], n=paper.SEEDS)
+    print(f"{head}, ours against the paper's: Welch's t = {t:.2f}, p = {p:.2g}")
+
+# %%
 comparisons = compare_all(table, "accuracy", heads[0], margin)
 tables.comparison_table(comparisons)
 
-# %% mystnb={"image": {"alt": "ALT-BENCHMARK"}, "figure": {"caption": "Left: test accuracy on CIFAR-10, JPEG copy. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-cifar10"}}
+# %% mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with five seeds each: the means fall from 69.8 percent for LastLayer to 67.9 for LAYA. The four means that the paper reports lie between 71.1 and 72.1, LAYA's highest. Right, each head's difference from LastLayer with its 95 percent interval: those of LastLayer + MLP, Concat and ScalarMix contain zero; LAYA's goes from -2.7 to -1.2."}, "figure": {"caption": "Left: test accuracy on CIFAR-10, JPEG copy. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-cifar10"}}
 figures.accuracy_and_differences(table, comparisons, published)
 
 # %% [markdown]
-# TEXT-BENCHMARK
+# LAYA is **less accurate** than the last layer alone, by 1.9 points, 95 % interval 1.2 to 2.7. For the three other heads
+# nothing is shown: the intervals contain 0, and reach past half a point.
+#
+# LastLayer is where the paper has it, within what five seeds can tell. LAYA is not: it is four points below the paper's.
+# The difference of each of the others from LAYA:
+
+# %%
+against_laya = compare_all(table, "accuracy", "laya", margin)
+tables.comparison_table(against_laya)
+
+# %%
+table["train_loss"] = [r.history["train_loss"][r.metrics["best_epoch"] - 1] for r in results]
+table["validation"] = 100 * table["validation_accuracy"]
+columns = ["best_epoch", "train_loss", "validation", "accuracy"]
+table.groupby("head", sort=False)[columns].mean().round(2)
+
+# %% [markdown]
+# LAYA is also less accurate than the control, LastLayer + MLP, which has as many parameters: its size is not what
+# costs accuracy. ScalarMix has LAYA's adapters and fixed weights. It stands between LastLayer and LAYA, and is told
+# apart from neither, so these runs do not say how much of the loss comes from the adapters and how much from the
+# weights.
+#
+# Nor is it that LAYA learns its training images too well. At its best epoch (the second table) its training loss
+# lies between ScalarMix's and LastLayer's, and validation accuracy is lower than both.
+#
+# ## Is it the learning rate?
+#
+# The paper's range goes from 0.0003 to 0.001, and we trained at its upper end. LAYA alone gets a second chance at the
+# lower end:
+
+# %%
+import pandas as pd
+
+common["protocol"] = [Protocol(learning_rate=slower, max_epochs=max_epochs)]
+second = tables.percent_table(sweep(grid(head=["laya"], seed=seeds, **common), ResultStore()))
+second["validation"] = 100 * second["validation_accuracy"]
+second["reader"], table["reader"] = f"LAYA, {slower:g}", table["head"]
+readers = pd.concat([table[table["head"].isin([heads[0], "laya"])], second])
+readers.groupby("reader", sort=False)[["epochs", "validation", "accuracy"]].mean().round(2)
+
+# %%
+tables.comparison_table(compare_all(readers, "accuracy", heads[0], margin, by="reader"))
+
+# %% [markdown]
+# It is not. LAYA takes longer there and arrives at the same accuracy: 2.0 points below the last layer, 1.3 to 2.7.
+#
+# What could still be the cause: the channels and strides that the paper leaves open, which change what the lower layers
+# have to say; and the JPEG copy, though on it LastLayer does as well as in the paper, as far as five seeds can tell. We
+# did not find out which.
 #
 # ## Where attention goes
 
@@ -139,7 +199,7 @@ attention = np.stack([result.attention for result in laya])
 profiles = attention.mean(axis=1)
 print("weight of layer 3 in each training:", profiles[:, -1].round(2))
 
-# %% mystnb={"image": {"alt": "ALT-PROFILE"}, "figure": {"caption": "Mean weight of each layer over the test images. A dot is one training, a bar the mean over trainings, the line the paper's value for the last layer.", "name": "fig-cifar10-profile"}}
+# %% mystnb={"image": {"alt": "Bar chart of the mean weight of three layers with a dot for each of five trainings. Layer 1: mean 0.01, layer 2: 0.04, layer 3: 0.95, with dots from 0.92 to 0.97. The paper's 0.96 is marked at layer 3."}, "figure": {"caption": "Mean weight of each layer over the test images. A dot is one training, a bar the mean over trainings, the line the paper's value for the last layer.", "name": "fig-cifar10-profile"}}
 figures.global_profile(profiles, paper.LAST_LAYER_WEIGHT["cifar10"])
 
 # %%
@@ -149,18 +209,27 @@ labels = laya[0].arrays["label"]
 classes = images.CIFAR10_CLASSES if "cifar10" in dataset else data.load(dataset).classes
 by_class = np.stack([attribution.class_profiles(r.attention, labels, len(classes)) for r in laya])
 
-# %% mystnb={"image": {"alt": "ALT-CLASSES"}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one training.", "name": "fig-cifar10-classes"}}
+# %% mystnb={"image": {"alt": "Three panels, one a layer, with five dots for each of ten classes. On layer 3 nearly all dots lie above 0.85. Two trainings give frogs 0.75 and 0.81, and their layer 2 about 0.2."}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one training.", "name": "fig-cifar10-classes"}}
 figures.profile_spread(by_class, classes, None)
 
 # %%
 same = attribution.top_layer_agreement(attention)
 chance = attribution.chance_agreement(attention)
-between = attribution.pairwise_correlation(by_class)
 print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chance")
-print(f"correlation of class profiles: {between.mean():+.2f}")
+
+print("what is left without each layer's mean, correlation of two trainings:")
+for what, weights in {"weights of classes": by_class, "weights of images": attention}.items():
+    print(f"{what}: {attribution.pair_estimate(attribution.pairwise_correlation(weights)):+.2f}")
 
 # %% [markdown]
-# TEXT-ATTENTION
+# Here the paper's profile comes back, and in every training: 0.92 to 0.97 of the weight on the last layer, 0.96 in the
+# paper. With Fashion-MNIST ([chapter 3](03_depth_profiles.ipynb)) and IMDB ([chapter 10](10_imdb.ipynb)) the seed
+# decided. One reason may be that the layers are more unequal here: layer 1 has 16 numbers to say of an image, layer 3
+# has 256.
+#
+# So trainings agree on the top layer of 99 % of the images, and chance would have it so, too: it is nearly always layer
+# 3. What is left is small, and shared in part. Frogs get the least on layer 3 in three trainings, birds and airplanes in
+# one each.
 #
 # ## Right and wrong predictions
 #
@@ -168,15 +237,14 @@ print(f"correlation of class profiles: {between.mean():+.2f}")
 # and the same for low confidence:
 
 # %%
-from laya_nb.statistics import estimate
-
 effects = [attribution.entropy_effect(r.attention, r.correct).auroc for r in laya]
 doubt = [attribution.auroc(1 - r.arrays["confidence"], ~r.correct) for r in laya]
 print(f"entropy of attention: AUROC {estimate(effects):.2f}")
 print(f"low confidence:       AUROC {estimate(doubt):.2f}")
 
 # %% [markdown]
-# TEXT-ENTROPY
+# Yes, by a little, in all five trainings. But low confidence, which needs no attention, tells mistakes far better:
+# AUROC 0.80 against 0.60.
 #
 # ## See it move
 #
@@ -193,8 +261,28 @@ for run in grid(d_star=[32], protocol=[Protocol(learning_rate=learning_rate, max
 # %% [markdown]
 # ## What we found
 #
-# TEXT-FOUND
+# - On CIFAR-10 (JPEG copy) LAYA is less accurate than the last layer alone, by 1.93 points, 95 % interval 1.15 to 2.72.
+#   The paper has it 1.0 points ahead. For no other head is a difference from the last layer shown.
+# - It is also less accurate than a head of equal size on the last layer, by 1.80 points, 1.03 to 2.57.
+# - A lower learning rate changes nothing: 2.00 points behind, 1.27 to 2.73.
+# - The last layer gets 0.92 to 0.97 of the weight in every training. That is the paper's profile.
+# - Entropy of attention tells mistakes a little: AUROC 0.60, 95 % interval 0.58 to 0.62. Confidence does it better, with
+#   0.80.
 #
 # ## Exercises
 #
-# TEXT-EXERCISES
+# 1. Is it one kind of image that LAYA gets wrong more often? Compare the classes: `result.correct` with
+#    `result.arrays["label"]`, LAYA against LastLayer, by seed.
+# 2. How much of each image's weight goes to the last layer? Which share of the images sends less than half there?
+# 3. Is the training with the most diffuse attention the best or the worst one?
+#
+# ```{dropdown} Solutions
+# 1. Cats lose most, 6.9 points, but the interval (-14.8 to +0.9) contains 0, as those of all ten classes do: accuracy
+#    of a single class swings by several points from seed to seed.
+# 2. `(attention[..., -1] < 0.5).mean(axis=1)`: 0.1 to 1.6 %.
+# 3. `attribution.entropy(attention).mean(axis=1)`: the fifth (seed 4) has the highest entropy, 0.21, and the lowest
+#    accuracy, 66.7 %. Five trainings do not make that a rule.
+# ```
+#
+# **To go further**, ask what the loss comes from: `grid(head=["laya"], view=[["h3"]], ...)` is LAYA's head on layer 3
+# alone, whose weight is then 1 for every image. Five trainings of nine minutes each on one core.

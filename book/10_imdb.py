@@ -185,8 +185,8 @@ print(f"same top layer: {same.mean():.0%} of reviews, {chance.mean():.0%} by cha
 # one mixes the layers in the same proportion for all; one sends negative reviews to the first layer and shares the
 # positive ones. All five are about as accurate. Two of them agree on the top layer as often as chance has it.
 #
-# So a third kind of data and a third kind of network give the answer of [chapter 3](03_depth_profiles.ipynb): a profile
-# describes one trained network.
+# So this is the answer of [chapter 3](03_depth_profiles.ipynb) again, not that of [chapter 9](09_cifar10.ipynb), where
+# every training reads the last layer: a profile describes one trained network.
 #
 # ## Right and wrong predictions
 #

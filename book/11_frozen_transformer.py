@@ -132,8 +132,8 @@ table.groupby("head", sort=False)[columns].mean().round(2)
 
 # %% [markdown]
 # The probes rise from layer to layer up to the fifth, and the last one is the worst of all: it was made to say how alike
-# two sentences are. Here, for the first time in this book, heads differ clearly. Those that read all layers
-# beat those that read the last.
+# two sentences are. Here heads differ more than anywhere before in this book: those that read all layers beat those that
+# read the last.
 #
 # Not all freedom helps. The heads that are not linear functions of the layers (LastLayer + MLP, Concat, LAYA) drive the
 # training loss towards 0 and do worse than a linear head on the same layers. That is learning by heart. Validation shows
