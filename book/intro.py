@@ -54,7 +54,7 @@ stability_seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 
 max_epochs: int = 50  # the longest training, in passes over the data
 
 # %% tags=["remove-input"]
-from laya_nb import parameters
+from laya_nb.report import parameters
 
 parameters.check(globals())
 
@@ -77,22 +77,23 @@ figures.head_diagram()
 
 # %% tags=["remove-input"]
 from laya_nb.runs import HEADS, grid, sweep
-from laya_nb.store import ResultStore
-from laya_nb.training import Protocol
+from laya_nb.runs import ResultStore
+from laya_nb.training import TrainingConfig
 
-protocol = Protocol(max_epochs=max_epochs)
+protocol = TrainingConfig(max_epochs=max_epochs)
 runs = grid(dataset=[dataset], head=HEADS, seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from laya_nb import findings
+from laya_nb.report import findings
 
 Markdown(findings.markdown_table(findings.fashion_mnist(results)))
 
 # %% tags=["hide-input", "main-figure"] mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-main"}}
-from laya_nb import paper, tables
+from laya_nb.runs import paper
+from laya_nb.report import tables
 from laya_nb.statistics import compare_all
 
 table = tables.percent_table(results)
@@ -145,7 +146,7 @@ Markdown(findings.markdown_table(ablations))
 # what the head needs.
 
 # %% tags=["remove-input"]
-faster = Protocol(learning_rate=1e-3, max_epochs=max_epochs)
+faster = TrainingConfig(learning_rate=1e-3, max_epochs=max_epochs)
 others = {"head": HEADS, "seed": ablation_seeds, "protocol": [faster]}
 pictures = sweep(grid(dataset=[colours], backbone=["cnn"], **others), ResultStore())
 reviews = sweep(grid(dataset=[texts], **others), ResultStore())

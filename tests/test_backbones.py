@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from laya_nb.backbones import MLP, DepthwiseCNN, Exposed
+from laya_nb.backbones import MLP, DepthwiseCNN, LayerSelection
 
 x = torch.rand(6, 12, generator=torch.Generator().manual_seed(0))
 
@@ -29,7 +29,7 @@ def test_tied_layers_need_equal_widths() -> None:
 def test_a_copy_is_equal_and_noise_is_another_inputs_state() -> None:
     backbone = MLP(12, (5, 4, 3))
     true = backbone(x)
-    exposed = Exposed(backbone, ["noise1", "h3", "h3", "h2"])
+    exposed = LayerSelection(backbone, ["noise1", "h3", "h3", "h2"])
     noise, *shown = exposed(x)
     assert exposed.out_dims == (5, 3, 3, 4)
     for state, layer in zip(shown, (2, 2, 1), strict=True):
@@ -39,7 +39,7 @@ def test_a_copy_is_equal_and_noise_is_another_inputs_state() -> None:
 
 def test_noise_tells_nothing_and_teaches_nothing() -> None:
     """The noise shown for an input does not change with that input, and no gradient comes back through it."""
-    exposed = Exposed(MLP(12, (5, 4)), ["noise1", "noise2"])
+    exposed = LayerSelection(MLP(12, (5, 4)), ["noise1", "noise2"])
     other = x.clone()
     other[2] += 1.0
     for before, after in zip(exposed(x), exposed(other), strict=True):
@@ -59,7 +59,7 @@ def test_noise_tells_nothing_and_teaches_nothing() -> None:
 )
 def test_a_view_names_what_it_does_not_know(view: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Exposed(MLP(12, (5, 4)), view)
+        LayerSelection(MLP(12, (5, 4)), view)
 
 
 def test_a_stage_is_what_channels_first_operations_make_it() -> None:

@@ -85,7 +85,7 @@ def test_stale_outputs_are_caught(tmp_path: Path) -> None:
     assert chapters.problems(NAME, source, built, tmp_path) == []
     read = built.metadata["laya_nb"]["reads"][0]
     for file, message in (
-        ("src/laya_nb/attribution.py", "its package changed"),
+        ("src/laya_nb/py", "its package changed"),
         (f"data/{read}", "its published changed"),
     ):
         changed = tmp_path / file

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from laya_nb import cli
-from laya_nb.experiment import Run
+from laya_nb.runs import cli
+from laya_nb.runs import Run
 from laya_nb.statistics import estimate
-from laya_nb.store import ResultStore
-from laya_nb.training import Protocol
+from laya_nb.runs import ResultStore
+from laya_nb.training import TrainingConfig
 
 TINY = ["dataset=fashion_mnist_sample", "hidden_dims=[16,8]", "d_star=4", "max_epochs=1", "batch_size=500"]
 
 
 def tiny(seed: int, temperature: float) -> Run:
-    protocol = Protocol(max_epochs=1, batch_size=500)
+    protocol = TrainingConfig(max_epochs=1, batch_size=500)
     return Run(
         seed, dataset="fashion_mnist_sample", hidden_dims=(16, 8), d_star=4, temperature=temperature, protocol=protocol
     )

@@ -22,9 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from laya_nb import data, images, paths
+from laya_nb import data
+from laya_nb.data import images
+from laya_nb.support import paths
 from laya_nb.data import DataError, Dataset, Examples
-from laya_nb.images import FASHION_MNIST_CLASSES, FASHION_MNIST_FILES
+from laya_nb.data.images import FASHION_MNIST_CLASSES, FASHION_MNIST_FILES
 
 FULL = os.environ.get("LAYA_NB_DATA")
 needs_full_set = pytest.mark.skipif(not FULL, reason="LAYA_NB_DATA is not set")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from laya_nb.heads import LAYAHead
-from laya_nb.hidden_states import HiddenStates
-from laya_nb.models import DepthClassifier
+from laya_nb.backbones import HiddenStates
+from laya_nb.heads import DepthClassifier
 
 TOLERANCE = 1e-5  # of float32 logits and attention of size one: other kernels round otherwise
 SHAPES = {"x": {0: Dim("batch")}}  # a batch of any size

@@ -13,15 +13,17 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from laya_nb import data, features, pretrained, text
-from laya_nb.backbones import Exposed
+from laya_nb import data, features
+from laya_nb.features import encoders
+from laya_nb.data import tokens
+from laya_nb.backbones import LayerSelection
 from laya_nb.data import DataError, Dataset, Examples
 from laya_nb.features import FrozenFeatures, extract
 from laya_nb.heads import LastLayerHead, LAYAHead
-from laya_nb.hidden_states import HiddenStates
-from laya_nb.models import DepthClassifier
-from laya_nb.stacked import Member, fit_stacked
-from laya_nb.training import Protocol, evaluate, fit, predict
+from laya_nb.backbones import HiddenStates
+from laya_nb.heads import DepthClassifier
+from laya_nb.training.stacked import StackedModel, fit_stacked
+from laya_nb.training import TrainingConfig, evaluate, fit, predict
 
 COUNT = 43
 
@@ -317,11 +319,11 @@ def layered(seed: int, count: int = 400) -> Examples:
 
 
 LAYERED = Dataset("layered", "made here", ("no", "yes"), layered(0), layered(1))
-QUICK = Protocol(learning_rate=0.03, max_epochs=8, batch_size=32)
+QUICK = TrainingConfig(learning_rate=0.03, max_epochs=8, batch_size=32)
 
 
 def probe(layer: int) -> DepthClassifier:
-    shown = Exposed(FrozenFeatures((4, 4, 4)), [f"h{layer}"])
+    shown = LayerSelection(FrozenFeatures((4, 4, 4)), [f"h{layer}"])
     with torch.random.fork_rng():
         torch.manual_seed(0)  # the same probe whatever ran before
         return DepthClassifier(shown, LastLayerHead(shown.out_dims, 2))
@@ -334,7 +336,7 @@ def accuracy(model: DepthClassifier) -> float:
 def test_probes_find_the_layer_that_knows_alone_and_stacked() -> None:
     for train in (
         lambda models: [fit(model, LAYERED.split(0), seed=0, protocol=QUICK) for model in models],
-        lambda models: list(fit_stacked([Member(model, 0, QUICK) for model in models], LAYERED)),
+        lambda models: list(fit_stacked([StackedModel(model, 0, QUICK) for model in models], LAYERED)),
     ):
         ignorant, knowing = [probe(1)], [probe(2)]
         train(ignorant)
@@ -362,7 +364,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     features.load.cache_clear()
 
 
-def named(encoder: pretrained.Encoder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def named(encoder: encoders.Encoder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this encoder and this data set stand for all."""
     monkeypatch.setattr(pretrained, "load", lambda name: encoder)
     monkeypatch.setattr(data, "load", lambda name: dataset)
@@ -374,7 +376,7 @@ def test_images_become_a_data_set_of_features(
 ) -> None:
     """However a data set scales its pixels, the network sees them as it knows them."""
     mean, std = scale
-    encoder = pretrained.vision("vit_tiny_patch16_224", weights=False, img_size=32, depth=2)
+    encoder = encoders.vision("vit_tiny_patch16_224", weights=False, img_size=32, depth=2)
     pixels = torch.rand(20, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     pixels[0, :, 0, 0], pixels[0, :, 0, 1] = 0.0, 1.0
     labels = torch.arange(20) % 2
@@ -405,7 +407,7 @@ def test_a_feature_that_never_varies_tells_nothing() -> None:
 @pytest.mark.usefixtures("own_cache")
 def test_texts_become_a_data_set_of_features_if_their_labels_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = torch.arange(COUNT) % 2
-    encoder = pretrained.Encoder("words", "texts", backbone(), lambda texts: Sequences("-".join(texts)))
+    encoder = encoders.Encoder("words", "texts", backbone(), lambda texts: Sequences("-".join(texts)))
     ids = Examples(torch.zeros(COUNT, 3, dtype=torch.int32), labels)
     named(encoder, Dataset("imdb", "made here", ("a", "b"), ids, ids), monkeypatch)
     monkeypatch.setattr(text, "reviews", lambda part: ([part] * COUNT, labels.numpy()))
@@ -420,7 +422,7 @@ def test_texts_become_a_data_set_of_features_if_their_labels_agree(monkeypatch: 
 @pytest.mark.usefixtures("own_cache")
 def test_an_encoder_of_texts_does_not_read_images(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Examples(torch.rand(2, 1, 4, 4), torch.tensor([0, 1]))
-    encoder = pretrained.Encoder("words", "texts", backbone(), lambda texts: texts)
+    encoder = encoders.Encoder("words", "texts", backbone(), lambda texts: texts)
     named(encoder, Dataset("images", "made here", ("a", "b"), examples, examples), monkeypatch)
     with pytest.raises(ValueError, match="'words' reads texts, and 'images' holds none"):
         features.load("images", "words")

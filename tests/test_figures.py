@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from laya_nb import figures, findings
+from laya_nb import figures
+from laya_nb.report import findings
 from laya_nb.attribution import EntropyEffect
 from laya_nb.runs import HEADS
 from laya_nb.statistics import compare_all

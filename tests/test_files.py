@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from laya_nb.files import DataError, cached, check_sha256, sha256
+from laya_nb.support.files import DataError, cached, check_sha256, sha256
 
 
 def squares() -> Mapping[str, np.ndarray]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from laya_nb import findings, paper
+from laya_nb.report import findings
+from laya_nb.runs import paper
 from laya_nb.runs import Run
-from laya_nb.store import Result
+from laya_nb.runs import Result
 
 
 def result(run: Run, accuracy: float, attention: np.ndarray, score_range: float = 5.0) -> Result:

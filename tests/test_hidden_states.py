@@ -15,8 +15,8 @@ from torchvision import models
 from transformers import BertConfig, BertModel
 
 from laya_nb.heads import LAYAHead
-from laya_nb.hidden_states import HiddenStates
-from laya_nb.models import DepthClassifier
+from laya_nb.backbones import HiddenStates
+from laya_nb.heads import DepthClassifier
 
 
 def images(size: int) -> Tensor:

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from laya_nb import data, images
-from laya_nb.files import DataError
+from laya_nb import data
+from laya_nb.data import images
+from laya_nb.support.files import DataError
 
 FULL = os.environ.get("LAYA_NB_DATA")
 needs_full_set = pytest.mark.skipif(not FULL, reason="LAYA_NB_DATA is not set")

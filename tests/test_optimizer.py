@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from laya_nb.optimizer import Adam, StackedAdam
+from laya_nb.training.optimizer import Adam, StackedAdam
 
 RATES = [1e-3, 1e-3, 0.1, 3e-2]
 

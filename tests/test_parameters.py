@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from laya_nb.parameters import ParameterError, check
+from laya_nb.report.parameters import ParameterError, check
 
 
 def namespace(injected: str) -> dict[str, Any]:

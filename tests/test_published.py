@@ -8,10 +8,13 @@ import pytest
 import recompute
 import torch
 
-from laya_nb import checkpoints, data, images, paths
+from laya_nb.runs import checkpoints
+from laya_nb import data
+from laya_nb.data import images
+from laya_nb.support import paths
 from laya_nb.runs import Run, train_result
-from laya_nb.store import Result
-from laya_nb.training import Protocol, predict
+from laya_nb.runs import Result
+from laya_nb.training import TrainingConfig, predict
 
 RESULTS = recompute.published_results()
 FULL_SET = os.environ.get("LAYA_NB_DATA")
@@ -57,7 +60,7 @@ def test_a_wrong_result_is_caught() -> None:
 
 def test_retraining_tells_runs_apart() -> None:
     """Planted: a result that is consistent in itself and came from another seed, or another learning rate."""
-    run = Run(dataset="fashion_mnist_sample", protocol=Protocol(max_epochs=3))
+    run = Run(dataset="fashion_mnist_sample", protocol=TrainingConfig(max_epochs=3))
     honest = train_result(run)
     assert recompute.differences(honest, train_result(run)) == []
     slow = dataclasses.replace(honest, provenance=honest.provenance | {"seconds": 1000.0})
@@ -66,7 +69,7 @@ def test_retraining_tells_runs_apart() -> None:
     assert recompute.differences(slow, begun) == []
     for other in (
         dataclasses.replace(run, seed=1),
-        dataclasses.replace(run, protocol=Protocol(max_epochs=3, learning_rate=3.3e-4)),
+        dataclasses.replace(run, protocol=TrainingConfig(max_epochs=3, learning_rate=3.3e-4)),
     ):
         wrong = train_result(other)
         assert recompute.differences(honest, wrong)

@@ -6,10 +6,10 @@ import chapters
 import pytest
 import torch
 
-from laya_nb import findings
+from laya_nb.report import findings
 from laya_nb.runs import HEADS, grid, sweep
-from laya_nb.store import ResultStore
-from laya_nb.training import Protocol
+from laya_nb.runs import ResultStore
+from laya_nb.training import TrainingConfig
 
 README = (chapters.ROOT / "README.md").read_text()
 
@@ -17,13 +17,13 @@ README = (chapters.ROOT / "README.md").read_text()
 @pytest.mark.parametrize(
     ("title", "dataset", "protocol", "seeds"),
     [
-        ("Fashion-MNIST", "fashion_mnist", Protocol(), range(10)),
-        ("CIFAR-10 (JPEG copy)", "cifar10_jpeg", Protocol(learning_rate=1e-3), range(5)),
-        ("IMDB", "imdb", Protocol(learning_rate=1e-3), range(5)),
-        ("IMDB, read by a frozen transformer", "imdb/minilm", Protocol(learning_rate=1e-3), range(5)),
+        ("Fashion-MNIST", "fashion_mnist", TrainingConfig(), range(10)),
+        ("CIFAR-10 (JPEG copy)", "cifar10_jpeg", TrainingConfig(learning_rate=1e-3), range(5)),
+        ("IMDB", "imdb", TrainingConfig(learning_rate=1e-3), range(5)),
+        ("IMDB, read by a frozen transformer", "imdb/minilm", TrainingConfig(learning_rate=1e-3), range(5)),
     ],
 )
-def test_headlines_are_what_the_results_say(title: str, dataset: str, protocol: Protocol, seeds: range) -> None:
+def test_headlines_are_what_the_results_say(title: str, dataset: str, protocol: TrainingConfig, seeds: range) -> None:
     runs = grid(dataset=[dataset], head=HEADS, seed=seeds, protocol=[protocol])
     assert f"- {findings.headline(sweep(runs, ResultStore()), title)}" in " ".join(README.split())
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from laya_nb import conventions, seeds, text, training
+from laya_nb.support import keras_defaults, seeds
+from laya_nb.data import tokens
+from laya_nb import training
 from laya_nb.heads import LastLayerHead
-from laya_nb.models import DepthClassifier
-from laya_nb.recurrent import BiLSTM
+from laya_nb.heads import DepthClassifier
+from laya_nb.backbones import BiLSTM
 
 LENGTHS = [5, 1, 9, 3, 9]
 
@@ -29,7 +31,7 @@ def close(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
 
 def small(dropout: float = 0.0) -> BiLSTM:
     backbone = BiLSTM(50, (4, 3), embedding_dim=6, dropout=dropout)
-    conventions.glorot_(backbone, torch.Generator().manual_seed(1))
+    keras_defaults.glorot_(backbone, torch.Generator().manual_seed(1))
     return backbone
 
 
@@ -120,8 +122,8 @@ def test_it_learns_which_library_a_sentence_comes_from(tmp_path: Path, monkeypat
     dataset, size = text.docstrings(25), len(text.vocabulary("docstrings"))
     backbone = BiLSTM(size, (8, 8), embedding_dim=16)
     model = DepthClassifier(backbone, LastLayerHead(backbone.out_dims, 2))
-    conventions.glorot_(model, seeds.generator(0, "initialisation"))
-    protocol = training.Protocol(learning_rate=1e-2, max_epochs=4)
+    keras_defaults.glorot_(model, seeds.generator(0, "initialisation"))
+    protocol = training.TrainingConfig(learning_rate=1e-2, max_epochs=4)
     training.fit(model, dataset.split(0), seed=0, protocol=protocol, device="cpu")
     right = training.predict(model, dataset.test.x).labels == dataset.test.y
     assert right.float().mean() > 0.7

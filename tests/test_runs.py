@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 from laya_nb import data
 from laya_nb.data import DataError
 from laya_nb.runs import HEADS, Run, SweepError, grid, sweep, train, train_result, worker_setup
-from laya_nb.store import Result, ResultStore, StoreError
-from laya_nb.training import Protocol
+from laya_nb.runs import Result, ResultStore, StoreError
+from laya_nb.training import TrainingConfig
 
 TINY = Run(
     dataset="fashion_mnist_sample",
     hidden_dims=(16, 8),
     d_star=4,
-    protocol=Protocol(batch_size=500, max_epochs=1, learning_rate=3e-3),
+    protocol=TrainingConfig(batch_size=500, max_epochs=1, learning_rate=3e-3),
 )
 DIVERGES = replace(TINY, protocol=replace(TINY.protocol, learning_rate=1e30))
 
@@ -101,7 +101,7 @@ def test_keys_of_published_runs_never_change() -> None:
         {"temperature": 1.5},
         {"d_star": 96, "psi": "identity", "scorer_width": 192},
         {"hidden_dims": [512, 256, 128]},
-        {"protocol": Protocol(learning_rate=0.0003)},
+        {"protocol": TrainingConfig(learning_rate=0.0003)},
         {"backbone": "mlp"},
     ],
 )
@@ -127,7 +127,7 @@ def test_the_head_has_what_the_paper_chose_for_the_data_set(dataset: str, chosen
 
 def test_a_number_has_one_key_however_it_is_spelt() -> None:
     assert Run(temperature=2).key == Run(temperature=2.0).key
-    one, same = (Run(protocol=Protocol(learning_rate=rate)) for rate in (1, 1.0))
+    one, same = (Run(protocol=TrainingConfig(learning_rate=rate)) for rate in (1, 1.0))
     assert one.key == same.key
 
 
@@ -137,7 +137,7 @@ def test_whatever_decides_the_result_decides_the_key() -> None:
         {"backbone": "cnn"}, {"backbone": "cnn", "hidden_dims": (512, 256, 128)}, {"dataset": "cifar10"},
         {"dataset": "imdb"}, {"dataset": "imdb/minilm"}, {"dataset": "docstrings/minilm"},
         {"d_star": 95}, {"temperature": 1.0}, {"psi": "mlp"}, {"scorer_width": 96},
-        *({"protocol": Protocol(**change)} for change in (
+        *({"protocol": TrainingConfig(**change)} for change in (
             {"learning_rate": 1e-3}, {"batch_size": 64}, {"max_epochs": 49}, {"patience": 4}, {"validation": 0.2},
         )),
     ]  # fmt: skip
@@ -150,7 +150,7 @@ some_runs = st.builds(
     head=st.sampled_from(list(HEADS)),
     seed=st.integers(0, 10**9),
     hidden_dims=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
-    protocol=st.builds(Protocol, learning_rate=st.floats(1e-8, 10), validation=st.floats(0.01, 0.99)),
+    protocol=st.builds(TrainingConfig, learning_rate=st.floats(1e-8, 10), validation=st.floats(0.01, 0.99)),
 )
 
 
@@ -193,7 +193,7 @@ def test_a_description_survives_json(run: Run) -> None:
         ({"temperature": True}, "temperature must be a finite number above 0, got True"),
         ({"psi": "relu"}, "psi must be 'identity' or 'mlp', got 'relu'"),
         ({"scorer_width": True}, "scorer_width must be an integer of at least 1, got True"),
-        ({"protocol": {"patience": 3}}, r"protocol must be a Protocol, got \{'patience': 3\}"),
+        ({"protocol": {"patience": 3}}, r"protocol must be a TrainingConfig, got \{'patience': 3\}"),
     ],
 )
 def test_a_run_names_what_it_refuses(settings_: dict[str, Any], message: str) -> None:
@@ -331,7 +331,7 @@ from dataclasses import replace
 from pathlib import Path
 from test_runs import ENDLESS, TINY
 from laya_nb.runs import sweep, worker_setup
-from laya_nb.store import ResultStore
+from laya_nb.runs import ResultStore
 
 if __name__ == "__main__":
     runs, store = [TINY, replace(TINY, seed=1), ENDLESS], ResultStore(Path(sys.argv[1]), published=False)

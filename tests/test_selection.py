@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from laya_nb import selection
+from laya_nb.analysis import selection
 
 
 def scores(settings: int, seeds: int, best: float, rng: np.random.Generator) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def test_luck_is_calibrated() -> None:
     rng = np.random.default_rng(1)
     tables = [scores(36, 3, best=0.0, rng=rng) for _ in range(300)]
     above = [
-        table.mean(axis=1).max() - table.to_numpy().mean() > np.quantile(selection.luck_of_the_best(table, 1000), 0.95)
+        table.mean(axis=1).max() - table.to_numpy().mean() > np.quantile(selection.winners_curse(table, 1000), 0.95)
         for table in tables
     ]
     assert 0.02 < np.mean(above) < 0.09

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from laya_nb import attribution, figures
+from laya_nb.analysis.stability import averaging, pair_estimate, permute_rows, spearman_brown
+from laya_nb import figures
 
 rng = np.random.default_rng(0)
 
@@ -36,7 +37,7 @@ def test_every_pair_is_a_dot_and_every_control_grey() -> None:
 
 def test_shared_measures_show_pairs_means_and_intervals() -> None:
     rows = {name: rng.uniform(-1, 1, 10) for name in ("one", "other")}
-    estimates = {name: attribution.pair_estimate(pairs) for name, pairs in rows.items()}
+    estimates = {name: pair_estimate(pairs) for name, pairs in rows.items()}
     (ax,) = figures.shared_by_trainings({name: (rows[name], estimates[name]) for name in rows}).axes
     assert row_names(ax) == ["one", "other"]
     drawn = dots(ax)
@@ -58,14 +59,14 @@ def test_weight_spread_shows_every_training_of_both_heads() -> None:
 
 def test_averaging_shows_measured_values_control_and_prediction() -> None:
     profiles = rng.dirichlet(np.ones(3), size=(8, 5))
-    controls = [attribution.shuffle_rows(profiles, rng) for _ in range(9)]
-    found = attribution.averaging(profiles, controls, [1, 2, 4])
+    controls = [permute_rows(profiles, rng) for _ in range(9)]
+    found = averaging(profiles, controls, [1, 2, 4])
     (ax,) = figures.averaging_helps({"classes": found}).axes
     (measured,) = dots(ax, "D")
     np.testing.assert_allclose(measured, np.stack([found.groups, found.measured]))
     curve = next(line for line in ax.get_lines() if line.get_label() == "predicted from the common share")
     x, y = np.asarray(curve.get_data())
-    np.testing.assert_allclose(y, [attribution.spearman_brown(found.share.mean, k) for k in x])
+    np.testing.assert_allclose(y, [spearman_brown(found.share.mean, k) for k in x])
     band = ax.collections[0].get_paths()[0].vertices
     low, high = np.quantile(found.control, [0.025, 0.975], axis=1)
     for edge in (low, high):

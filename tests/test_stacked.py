@@ -21,12 +21,12 @@ from laya_nb import data
 from laya_nb.backbones import MLP
 from laya_nb.data import DataError, Dataset, Examples
 from laya_nb.heads import LAYAHead
-from laya_nb.models import DepthClassifier
-from laya_nb.optimizer import StackedAdam
+from laya_nb.heads import DepthClassifier
+from laya_nb.training.optimizer import StackedAdam
 from laya_nb.runs import Run, build_model, sweep, train_result
-from laya_nb.stacked import Member, fit_stacked, stack
-from laya_nb.store import ResultStore
-from laya_nb.training import Fit, NonFiniteLoss, Protocol, fit
+from laya_nb.training.stacked import StackedModel, fit_stacked, stack
+from laya_nb.runs import ResultStore
+from laya_nb.training import Fit, NonFiniteLoss, TrainingConfig, fit
 
 SMALL = Run(hidden_dims=(24, 16, 16))
 # (seed, temperature, learning rate, patience, most epochs): they end early, late, by patience and by the limit.
@@ -46,29 +46,29 @@ def small(dtype: torch.dtype) -> Dataset:
     return Dataset("part", "of the sample", whole.classes, *parts)
 
 
-def member(run: Run, course: tuple[int, float, float, int, int], dtype: torch.dtype = torch.float64) -> Member:
+def member(run: Run, course: tuple[int, float, float, int, int], dtype: torch.dtype = torch.float64) -> StackedModel:
     seed, temperature, learning_rate, patience, max_epochs = course
     run = replace(run, seed=seed, temperature=temperature if run.head == "laya" else run.temperature)
-    protocol = Protocol(learning_rate, batch_size=64, max_epochs=max_epochs, patience=patience)
-    return Member(build_model(run, 784, 10).to(dtype), seed, protocol)
+    protocol = TrainingConfig(learning_rate, batch_size=64, max_epochs=max_epochs, patience=patience)
+    return StackedModel(build_model(run, 784, 10).to(dtype), seed, protocol)
 
 
-def members(run: Run, dtype: torch.dtype = torch.float64) -> list[Member]:
+def members(run: Run, dtype: torch.dtype = torch.float64) -> list[StackedModel]:
     return [member(run, course, dtype) for course in COURSES]
 
 
-def outcomes(members: Sequence[Member], dataset: Dataset) -> list[Any]:
+def outcomes(members: Sequence[StackedModel], dataset: Dataset) -> list[Any]:
     """What `fit_stacked` gives, in the members' order."""
     found = dict(fit_stacked(members, dataset, device="cpu"))
     return [found[number] for number in range(len(members))]
 
 
-def alone(member: Member, dataset: Dataset) -> Fit:
+def alone(member: StackedModel, dataset: Dataset) -> Fit:
     splits = dataset.split(member.seed, member.protocol.validation)
     return fit(member.model, splits, seed=member.seed, protocol=member.protocol, device="cpu")
 
 
-def assert_equal(ours: Member, fitted: Fit, theirs: Member, expected: Fit, tolerance: float = 1e-10) -> None:
+def assert_equal(ours: StackedModel, fitted: Fit, theirs: StackedModel, expected: Fit, tolerance: float = 1e-10) -> None:
     assert fitted.validation_accuracy == expected.validation_accuracy
     assert (fitted.epochs, fitted.best_epoch) == (expected.epochs, expected.best_epoch)
     assert fitted.train_loss == pytest.approx(expected.train_loss, rel=tolerance)
@@ -216,19 +216,19 @@ def test_a_layer_that_cannot_be_stacked_is_named() -> None:
     ("protocols", "message"),
     [
         ([], "there are no members to train"),
-        ([Protocol(batch_size=64), Protocol(batch_size=32)], r"members of a stack need one batch_size, got \[32, 64\]"),
-        ([Protocol(validation=0.1), Protocol(validation=0.2)], r"need one validation, got \[0.1, 0.2\]"),
+        ([TrainingConfig(batch_size=64), TrainingConfig(batch_size=32)], r"members of a stack need one batch_size, got \[32, 64\]"),
+        ([TrainingConfig(validation=0.1), TrainingConfig(validation=0.2)], r"need one validation, got \[0.1, 0.2\]"),
     ],
 )
-def test_members_that_cannot_be_stacked_are_named(protocols: list[Protocol], message: str) -> None:
-    several = [Member(laya(MLP(784, (8,))), seed, protocol) for seed, protocol in enumerate(protocols)]
+def test_members_that_cannot_be_stacked_are_named(protocols: list[TrainingConfig], message: str) -> None:
+    several = [StackedModel(laya(MLP(784, (8,))), seed, protocol) for seed, protocol in enumerate(protocols)]
     with pytest.raises(ValueError, match=message):
         list(fit_stacked(several, small(torch.float32)))
 
 
 def test_data_that_fit_refuses_are_refused() -> None:
     dataset = small(torch.float32)
-    one = Member(DepthClassifier(MLP(784, (8,)), LAYAHead((8,), 4, d_star=4)), 0)
+    one = StackedModel(DepthClassifier(MLP(784, (8,)), LAYAHead((8,), 4, d_star=4)), 0)
     with pytest.raises(DataError, match=r"train part: labels must lie in 0\.\.3, found 0\.\.9"):
         list(fit_stacked([one], dataset))
 
@@ -265,7 +265,7 @@ import sys
 from pathlib import Path
 from test_runs import ENDLESS, TINY
 from laya_nb.runs import sweep
-from laya_nb.store import ResultStore
+from laya_nb.runs import ResultStore
 
 sweep([ENDLESS, TINY], ResultStore(Path(sys.argv[1]), published=False))
 """

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from laya_nb import paths
-from laya_nb.store import Result, ResultStore, StoreError, frame
+from laya_nb.support import paths
+from laya_nb.runs import Result, ResultStore, StoreError, frame
 
 RUN = {"seed": 0, "head": "laya", "dataset": "toy", "protocol": {"batch_size": 8}}
 NAME = "toy/laya-seed0-abc"

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from laya_nb import tables
+from laya_nb.report import tables
 from laya_nb.runs import Run
 from laya_nb.statistics import compare_all
-from laya_nb.store import Result
+from laya_nb.runs import Result
 
 ONE_LAYER, UNIFORM = [1.0, 0.0], [0.5, 0.5]
 

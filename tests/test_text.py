@@ -11,9 +11,10 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from laya_nb import files, text
+from laya_nb.support import files
+from laya_nb.data import tokens
 from laya_nb.data import Dataset
-from laya_nb.files import DataError
+from laya_nb.support.files import DataError
 
 FULL = os.environ.get("LAYA_NB_DATA")
 needs_full_set = pytest.mark.skipif(not FULL, reason="LAYA_NB_DATA is not set")

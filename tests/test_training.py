@@ -12,18 +12,19 @@ from typing import Any
 import pytest
 import torch
 
-from laya_nb import data, seeds
+from laya_nb import data
+from laya_nb.support import seeds
 from laya_nb.backbones import MLP
-from laya_nb.conventions import ADAM_EPS
+from laya_nb.support.keras_defaults import ADAM_EPS
 from laya_nb.data import DataError, Examples, Splits
 from laya_nb.heads import LAYAHead
-from laya_nb.models import DepthClassifier
-from laya_nb.optimizer import Adam
+from laya_nb.heads import DepthClassifier
+from laya_nb.training.optimizer import Adam
 from laya_nb.runs import Run, build_model
-from laya_nb.training import NonFiniteLoss, Predictions, Protocol, evaluate, fit, predict
+from laya_nb.training import NonFiniteLoss, Predictions, TrainingConfig, evaluate, fit, predict
 
 SMALL = Run(dataset="fashion_mnist_sample", hidden_dims=(32, 16), d_star=8)
-TWO_EPOCHS = Protocol(max_epochs=2, batch_size=64)
+TWO_EPOCHS = TrainingConfig(max_epochs=2, batch_size=64)
 
 
 def splits(count: int = 600, seed: int = 0) -> Splits:
@@ -114,7 +115,7 @@ def test_what_is_no_seed_is_named(seed: Any) -> None:
 def test_training_learns_real_images(head: Any) -> None:
     model = build_model(Run(head=head, hidden_dims=(128, 64)), 784, 10)
     parts = splits(4000)
-    result = fit(model, parts, seed=0, protocol=Protocol(learning_rate=1e-3, max_epochs=4), device="cpu")
+    result = fit(model, parts, seed=0, protocol=TrainingConfig(learning_rate=1e-3, max_epochs=4), device="cpu")
     assert evaluate(predict(model, parts.test.x), parts.test.y)["accuracy"] > 0.72  # chance is 0.1
     assert result.epochs == len(result.train_loss) == len(result.validation_accuracy) == 4
     assert result.train_loss[-1] < 0.6 * result.train_loss[0]
@@ -134,7 +135,7 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
     stopped, ended_past_best = 0, 0
     for seed in range(6):
         parts = noisy_splits(seed)
-        protocol = Protocol(learning_rate=0.02, batch_size=16, max_epochs=12, patience=3)
+        protocol = TrainingConfig(learning_rate=0.02, batch_size=16, max_epochs=12, patience=3)
         model = build_model(Run(seed=seed, hidden_dims=(8, 8), d_star=4), 6, 2)
         result = fit(model, parts, seed=seed, protocol=protocol, device="cpu")
 
@@ -153,8 +154,8 @@ def test_the_best_weights_are_those_of_a_training_that_stops_there() -> None:
     parts = noisy_splits(1)
     run = Run(seed=1, hidden_dims=(8, 8), d_star=4)
     long, short = build_model(run, 6, 2), build_model(run, 6, 2)
-    result = fit(long, parts, seed=1, protocol=Protocol(0.02, 16, max_epochs=12, patience=3), device="cpu")
-    fit(short, parts, seed=1, protocol=Protocol(0.02, 16, max_epochs=result.best_epoch), device="cpu")
+    result = fit(long, parts, seed=1, protocol=TrainingConfig(0.02, 16, max_epochs=12, patience=3), device="cpu")
+    fit(short, parts, seed=1, protocol=TrainingConfig(0.02, 16, max_epochs=result.best_epoch), device="cpu")
     assert digest(long) == digest(short)
 
 
@@ -178,7 +179,7 @@ def test_the_best_weights_are_those_of_a_training_that_stops_there() -> None:
 )
 def test_protocol_names_what_it_refuses(value: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Protocol(**value)
+        TrainingConfig(**value)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -190,14 +191,14 @@ def test_training_stops_at_the_step_that_meets_a_bad_input(bad: float, position:
     parts.train.x[order[position], 2] = bad
     model = build_model(Run(hidden_dims=(8, 8), d_star=4), 6, 2)
     with pytest.raises(NonFiniteLoss, match=rf"the loss is nan at step {position // 16 + 1} of epoch 1: look for NaN"):
-        fit(model, parts, seed=7, protocol=Protocol(batch_size=16), device="cpu")
+        fit(model, parts, seed=7, protocol=TrainingConfig(batch_size=16), device="cpu")
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
 def test_a_training_that_diverges_stops_too() -> None:
     model = build_model(Run(hidden_dims=(8, 8), d_star=4), 6, 2)
     with pytest.raises(NonFiniteLoss, match=r"at step 2 of epoch 1.*lower the learning rate"):
-        fit(model, noisy_splits(0), seed=0, protocol=Protocol(learning_rate=1e30, batch_size=16), device="cpu")
+        fit(model, noisy_splits(0), seed=0, protocol=TrainingConfig(learning_rate=1e30, batch_size=16), device="cpu")
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])

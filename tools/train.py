@@ -13,10 +13,12 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import torch
 
-from laya_nb import checkpoints, paper, paths, pretrained
+from laya_nb.runs import checkpoints, paper
+from laya_nb.support import paths
+from laya_nb.features import encoders
 from laya_nb.runs import HEADS, Run, grid, sweep, train, worker_setup
-from laya_nb.store import PUBLISHED_RESULTS, ResultStore
-from laya_nb.training import Protocol
+from laya_nb.runs import PUBLISHED_RESULTS, ResultStore
+from laya_nb.training import TrainingConfig
 
 # One thread a process: two models at once on two cores take less time than one after the other on both.
 THREADS = 1
@@ -35,7 +37,7 @@ def published_runs() -> list[Run]:
     ]
     benchmarks = [
         benchmark_runs("cifar10_jpeg", range(5)),  # 09
-        grid(dataset=["cifar10_jpeg"], seed=range(5), protocol=[Protocol(learning_rate=3e-4)]),  # 09
+        grid(dataset=["cifar10_jpeg"], seed=range(5), protocol=[TrainingConfig(learning_rate=3e-4)]),  # 09
         benchmark_runs("imdb", range(5)),  # 10
         frozen_runs("imdb/minilm", range(5)),  # 11
     ]
@@ -44,13 +46,13 @@ def published_runs() -> list[Run]:
 
 def benchmark_runs(dataset: str, seeds: Sequence[int]) -> list[Run]:
     """All heads on the data set's own backbone, at the upper end of the paper's learning rates."""
-    return grid(dataset=[dataset], seed=seeds, head=HEADS, protocol=[Protocol(learning_rate=1e-3)])
+    return grid(dataset=[dataset], seed=seeds, head=HEADS, protocol=[TrainingConfig(learning_rate=1e-3)])
 
 
 def frozen_runs(dataset: str, seeds: Sequence[int]) -> list[Run]:
     """On an encoder's features: all heads, a linear probe of every layer, LAYA with weights ever more alike."""
-    protocol = Protocol(learning_rate=1e-3)
-    views = [(f"h{i}",) for i in range(1, len(pretrained.WIDTHS[dataset.partition("/")[2]]) + 1)]
+    protocol = TrainingConfig(learning_rate=1e-3)
+    views = [(f"h{i}",) for i in range(1, len(encoders.WIDTHS[dataset.partition("/")[2]]) + 1)]
     common = {"dataset": [dataset], "seed": seeds, "protocol": [protocol]}
     probes = grid(head=["last_layer"], view=views, **common)
     evened_out = grid(psi=["identity"], temperature=[1.3, 5.0, 20.0, 80.0], **common)

@@ -1,0 +1,354 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Redundancy: copies, noise, and two ways to collapse
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/07_redundancy.ipynb)
+#
+# - A layer shown twice, or three times and nothing else: what does attention do with copies?
+# - A layer replaced by noise: does attention ignore it?
+# - Layers with shared weights; collapse to uniform weights, collapse to one layer, and what causes each.
+
+# %% tags=["hide-input"]
+# The package: the installed one, else the one in this checkout, else the repository's.
+from importlib import metadata, util
+
+if util.find_spec("laya_nb") is None:
+    import os, subprocess, sys, tempfile
+    from pathlib import Path
+
+    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+    if checkout is not None:
+        sys.path.insert(0, str(checkout / "src"))
+    else:  # pip must leave the host's own torch and numpy alone
+        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
+        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+        constraints.write_text("".join(keep))
+        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
+        package = f"laya-nb[chapters] @ {source}"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
+        subprocess.run(pip, check=True)
+
+# %% tags=["parameters"]
+dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
+seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every condition for each seed
+extreme_taus: list[float] = [0.1, 100.0]  # temperatures for the two ways to collapse
+margin: float = 0.5  # points of accuracy: less than this is too small to matter
+max_epochs: int = 50  # the longest training, in passes over the data
+
+# %%
+from laya_nb.report import parameters
+
+parameters.check(globals())
+
+# %% [markdown]
+# ## What the mechanism predicts
+#
+# **Copies.** Show the head the last layer twice: $h_1, h_2, h_3, h_3$. Each copy has its own adapter. If the two adapters
+# are equal, $z_3 = z_4$, and only the sum of their weights counts:
+#
+# $$\alpha_3 z_3 + \alpha_4 z_4 = (\alpha_3 + \alpha_4)\, z_3$$
+#
+# The loss cannot tell one split from another, so the start decides: we expect a different split for each seed. And since
+# all weights start out about equal, a layer shown twice starts with twice the weight: we expect the two copies together
+# to get more than the layer gets alone. Three copies and nothing else, $h_3, h_3, h_3$, leave no choice to make: we
+# expect attention to stay near uniform, or to settle on one copy.
+#
+# **Noise.** Replace $h_1$ for the head by the hidden state of another image: every statistic of the layer is kept, and
+# all it knew about this image is gone. Weight on it adds something random to the sum, which harms the prediction, so
+# we expect its weight to fall towards 0. There is another way out: the noise's adapter can shrink, so that it adds
+# nothing. Then weight on noise does no harm, and need not be small.
+#
+# **Shared weights.** If layers 2 to 4 are one layer applied three times, their hidden states are still three different
+# functions of the input. We expect attention to be no different from that of four separate layers.
+#
+# Here is the view that makes all this, on a toy backbone of three layers:
+
+# %%
+import torch
+
+from laya_nb.backbones import MLP, LayerSelection
+
+backbone = LayerSelection(MLP(784, [5, 4, 3]), ["noise1", "h2", "h3", "h3"])
+images = torch.rand(2, 784)
+[tuple(h.shape) for h in backbone(images)]
+
+# %%
+shown, true = backbone(images), backbone.backbone(images)
+print("first shown state of image 0 is that of image 1:", torch.equal(shown[0][0], true[0][1]))
+print("the two copies are equal:", torch.equal(shown[2], shown[3]))
+
+# %% [markdown]
+# ## Measurement
+
+# %%
+from laya_nb.runs import grid, sweep
+from laya_nb.runs import ResultStore
+from laya_nb.training import TrainingConfig
+
+common = {"dataset": [dataset], "seed": seeds, "protocol": [TrainingConfig(max_epochs=max_epochs)]}
+as_it_is = sweep(grid(**common), ResultStore())
+
+# %%
+COPIES = [["h1", "h2", "h3", "h3"], ["h1", "h1", "h2", "h3"], ["h3", "h3", "h3"]]
+NOISE = [["noise1", "h2", "h3"], ["h1", "h2", "noise3"], ["noise1", "noise2", "h3"]]
+runs = grid(view=COPIES + NOISE, **common)
+shown = sweep(runs, ResultStore())
+
+# %%
+import numpy as np
+
+from laya_nb import figures
+from laya_nb.report import tables
+from laya_nb.statistics import estimate
+
+def weights(view):
+    """Mean weights of each hidden state, one row a training."""
+    rows = as_it_is if view is None else [r for r in shown if r.run["view"] == view]
+    return np.stack([r.attention.mean(axis=0) for r in rows])
+
+
+def panels(views):
+    usual = {"as it is": (["h1", "h2", "h3"], weights(None))}
+    return usual | {", ".join(view): (view, weights(view)) for view in views}
+
+# %% [markdown]
+# ## Copies
+
+# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five trainings. As it is: three layers with widely spread weights. With h3 shown twice, the second copy gets about 0.25 and the first 0.06. With h1 shown twice, both get about 0.16. With h3 three times, the copies get 0.27, 0.41 and 0.31, spread from 0.1 to 0.5."}, "figure": {"caption": "Mean weight of each hidden state that the head sees. A dot is a training, in the order of the seeds; a bar is the mean over seeds; the dotted line marks uniform weights.", "name": "fig-copies"}}
+figures.mean_weights(panels(COPIES))
+
+# %%
+usual, twice_3, twice_1 = weights(None), weights(COPIES[0]), weights(COPIES[1])
+both_3, both_1 = twice_3[:, 2:].sum(axis=1), twice_1[:, :2].sum(axis=1)
+print(f"h3 alone {estimate(usual[:, 2]):.2f}, two copies {estimate(both_3):.2f}")
+print(f"h1 alone {estimate(usual[:, 0]):.2f}, two copies {estimate(both_1):.2f}")
+
+# %%
+pairs = {"h3": twice_3[:, 2:], "h1": twice_1[:, :2]}
+for name, pair in pairs.items():
+    shares = np.sort(pair[:, 0] / pair.sum(axis=1))
+    print(f"first copy's share of what {name} gets:", shares.round(2))
+
+# %% [markdown]
+# Which copy gets the weight is up to the seed, as expected: one can have almost nothing, or nine tenths. Our second
+# prediction is not borne out: two copies together are not shown to get more than the layer alone.
+#
+# The last panel holds the surprise. Its bars look like uniform weights. They are not; they are means over images. Here is
+# one training on three layers, and one on three copies of the last:
+
+# %% mystnb={"image": {"alt": "Two heat maps of ten classes by three columns, each from one training. Left, the three layers. Right, three copies of the last layer, just as sharp: sandals, sneakers and boots have 0.98 to 1.00 in the first copy, T-shirts and dresses about 0.9 in the second, trousers, pullovers, coats and bags about 0.95 in the third."}, "figure": {"caption": "Mean weight of each class, one training each. Left: three layers. Right: the same layer three times.", "name": "fig-copies-profile"}}
+from laya_nb.analysis.attention import class_profiles, entropy, entropy_effect
+from laya_nb.analysis.stability import class_distances, pairwise_correlation
+from laya_nb.data.images import FASHION_MNIST_CLASSES as CLASSES
+
+def profile(result):
+    return class_profiles(result.attention, result.arrays["label"], len(CLASSES))
+
+
+three_copies = [r for r in shown if r.run["view"] == COPIES[2]]
+figures.profiles_side_by_side(
+    {
+        "h1, h2, h3": (["h1", "h2", "h3"], profile(as_it_is[0])),
+        "h3, h3, h3": (["h3", "h3", "h3"], profile(three_copies[0])),
+    },
+    CLASSES,
+)
+
+# %%
+for name, rows in (("h1, h2, h3", as_it_is), ("h3, h3, h3", three_copies)):
+    entropies = [entropy(r.attention).mean() for r in rows]
+    top = [r.attention.max(axis=1).mean() for r in rows]
+    print(f"{name}: entropy {estimate(entropies):.2f}, top weight {estimate(top):.2f}")
+
+# %% [markdown]
+# The right map looks like a finding: *shoes are decided at layer 1, T-shirts at layer 2*. There is no layer 1 and no
+# layer 2. All three columns are the same hidden state. Attention is as sharp as on three real layers, and sorts classes
+# as neatly.
+#
+# What does it sort them into, if not layers? The copies differ in one thing, their adapters. A scorer that sends shoes to
+# one adapter and shirts to another lets each adapter specialise. That is a mixture of experts {cite}`experts`: several
+# small linear maps, and a gate that picks one for each image. It works whether or not the layers behind the adapters
+# differ. So a sharp profile of a LAYA head is no evidence that a class *needs* a layer. It would be as sharp
+# if there were only one.
+#
+# ## Noise
+
+# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five trainings. Where a layer is replaced by noise, its weight is zero or close to it in all trainings."}, "figure": {"caption": "Mean weight of each hidden state where some are noise (grey): the same layer's state for another image.", "name": "fig-noise"}}
+figures.mean_weights(panels(NOISE))
+
+# %%
+for view in NOISE:
+    noise = [i for i, name in enumerate(view) if name.startswith("noise")]
+    on_noise = weights(view)[:, noise].sum(axis=1)
+    mean, most = on_noise.mean(), on_noise.max()
+    print(f"{', '.join(view)}: weight on noise {mean:.4f}, at most {most:.4f}")
+
+# %% [markdown]
+# Noise gets next to nothing, in all fifteen trainings. This prediction holds in its simplest form: the weights go to 0.
+#
+# Does it cost accuracy to lose a layer? Each condition against the network as it is, seeds paired:
+
+# %%
+from laya_nb.statistics import compare, holm
+
+def accuracies(view):
+    rows = as_it_is if view is None else [r for r in shown if r.run["view"] == view]
+    return [100 * r.metrics["accuracy"] for r in rows]
+
+
+tables.comparison_table(holm({
+    ", ".join(view): compare(accuracies(view), accuracies(None), margin)
+    for view in COPIES + NOISE
+}))
+
+# %% [markdown]
+# No condition is shown to be better or worse. The row `h1, h2, noise3` deserves a second look. There the head cannot
+# use layer 3, and since nothing else does, layer 3 is never trained: this is a network of two layers. It is not shown
+# to be less accurate than the whole. If no single layer is needed, attention is free to go anywhere.
+#
+# ## Shared weights
+#
+# Networks of four and eight hidden layers of width 128: once with separate layers (those of
+# [chapter 6](06_depth.ipynb)), once with layers 2 and up sharing one set of weights.
+
+# %%
+shapes = [[128] * 4, [128] * 8]
+separate = sweep(grid(hidden_dims=shapes, **common), ResultStore())
+shared = sweep(grid(hidden_dims=shapes, tied=[True], **common), ResultStore())
+
+# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five trainings: four and eight layers, with separate and with shared weights. Weights scatter in the same way in both."}, "figure": {"caption": "Mean weight of each hidden layer, with separate weights and with one set of weights for layers 2 and up.", "name": "fig-tied"}}
+def by_depth(results, depth):
+    rows = [r.attention.mean(axis=0) for r in results if len(r.run["hidden_dims"]) == depth]
+    return [str(i + 1) for i in range(depth)], np.stack(rows)
+
+
+figures.mean_weights({
+    f"{depth} layers, {name}": by_depth(results, depth)
+    for depth in (4, 8)
+    for name, results in (("separate", separate), ("shared", shared))
+})
+
+# %%
+table = tables.attention_table(separate + shared)
+table["weights"] = ["separate"] * len(separate) + ["shared"] * len(shared)
+table["depth"] = table["hidden_dims"].map(len)
+columns = ["accuracy", "entropy", "profile_entropy", "last_weight"]
+table.groupby(["depth", "weights"])[columns].mean().round(2)
+
+# %% [markdown]
+# Layers that share their weights are used like layers that do not: a few get nearly all the weight, others nothing, and
+# the seed decides which. Attention does not treat them as one layer, as predicted: applied again, a layer gives another
+# function of the image.
+#
+# ## Two ways to collapse
+#
+# People warn of two failures of learned weights over layers. *Uniform*: all layers get the same, and attention says
+# nothing. *One layer*: all images get the same layer, and LAYA is a plain head on it. Two entropies tell them apart:
+# that of the mean weights over all images, and that of a single image's weights.
+
+# %%
+extremes = sweep(grid(temperature=extreme_taus, **common), ResultStore())
+groups = {"as it is (τ = 1.5)": as_it_is}
+for tau in extreme_taus:
+    groups[f"τ = {tau:g}"] = [r for r in extremes if r.run["temperature"] == tau]
+noisy = shown[len(COPIES) * len(seeds) :]
+groups |= {"three copies": three_copies, "noise": noisy, "shared weights": shared}
+
+# %% mystnb={"image": {"alt": "A scatter plot of trainings. Most lie at the bottom, with entropies of single images below 0.35, and entropies of mean weights from 0.25 to 1. The trainings at temperature 0.1 lie on the bottom line, three of them at the lower left corner, as do those with two layers of noise. The five at temperature 100 lie near the diagonal, one of them at the upper right corner."}, "figure": {"caption": "Every training by two entropies. Lower left: one layer for all images. Lower right: one layer for each image, but not the same one. Upper right: uniform weights.", "name": "fig-collapse"}}
+figures.collapse_map({name: tables.attention_table(rows) for name, rows in groups.items()})
+
+# %%
+for name, rows in groups.items():
+    summary = tables.attention_table(rows)[["accuracy", "profile_entropy", "entropy"]].mean()
+    print(f"{name:<18}", "  ".join(f"{key} {value:.2f}" for key, value in summary.items()))
+
+# %% [markdown]
+# **One layer** has two causes, one good and one bad. Where all other layers are noise, one layer is right (lower left
+# corner). At low temperature it goes back to the start. The mean weights of the networks at the lowest temperature,
+# untrained (on the embedded sample) and trained:
+
+# %%
+from laya_nb import data
+from laya_nb.runs import Run, build_model
+from laya_nb.training import predict
+
+images = data.load("fashion_mnist_sample").test.x
+for r in (r for r in extremes if r.run["temperature"] == min(extreme_taus)):
+    untrained = build_model(Run.from_description(r.run), images[0].numel(), len(CLASSES))
+    before = predict(untrained, images).attention.numpy().mean(axis=0)
+    print("untrained", before.round(2), " trained", r.attention.mean(axis=0).round(2))
+
+# %% [markdown]
+# Before the first step the layers are unequal already, and each of the five networks ends with the most weight on the
+# layer that it started with most; three use it for every image. A likely reason: an adapter with weight 0 gets a
+# gradient of 0, so a layer that is behind does not catch up. We have not tested that.
+#
+# **Uniform** needs a high temperature *and* a short training. At $\tau = 100$ the scorer stretches its scores as it does at
+# 10 ([chapter 4](04_temperature.ipynb)), and escapes, given time:
+
+# %%
+hottest = [r for r in extremes if r.run["temperature"] == max(extreme_taus)]
+for r in sorted(hottest, key=lambda r: r.metrics["epochs"]):
+    spread, entropy = r.metrics["score_range"], entropy(r.attention).mean()
+    print(f"{r.metrics['epochs']} epochs: range of scores {spread:.0f}, entropy {entropy:.2f}")
+
+# %% [markdown]
+# Neither collapse is shown to cost accuracy here. So accuracy cannot be used to notice them: look at the two entropies.
+#
+# ## See it move
+#
+# A network on the embedded sample whose first two layers are noise for the head, after one epoch and after six:
+
+# %% tags=["nbval-ignore-output"]
+from laya_nb.runs import train_result
+
+for epochs in (1, 6):
+    short = TrainingConfig(max_epochs=epochs)
+    small = {"dataset": ["fashion_mnist_sample"], "protocol": [short]}
+    (run,) = grid(view=[["noise1", "noise2", "h3"]], **small)
+    print(f"after {epochs}:", train_result(run).attention.mean(axis=0).round(3))
+
+# %% [markdown]
+# Noise is recognised within the first passes over the data.
+#
+# ## What we found
+#
+# - Shown copies of a layer, attention splits as the seed has it. Two copies together are not shown to get more
+#   weight than one alone.
+# - On three copies of *one* layer attention is as sharp as on three layers, and its class profile as clear: it sorts
+#   classes among adapters. A clear profile is no evidence that layers differ.
+# - Noise is ignored: its weight is at most about 0.01 in each of fifteen trainings.
+# - No layer is shown to be needed: without the first, the last, or the first two, accuracy stays within what seeds
+#   scatter.
+# - Layers with shared weights are treated like any others.
+# - Collapse to one layer comes with low temperature, collapse to uniform weights with a high one and a short training.
+#   Accuracy shows neither.
+#
+# ## Exercises
+#
+# 1. Is attention on three copies more diffuse on wrong predictions (`entropy_effect`), as it is on layers?
+# 2. Two trainings on three copies may agree on which classes go together, though not on which copy they go to. Measure
+#    it with `class_distances` and `pairwise_correlation`.
+# 3. Replace the middle layer: add `["h1", "noise2", "h3"]` to `NOISE`. Five networks are trained.
+#
+# ```{dropdown} Solutions
+# 1. Not reliably: the AUROC is 0.61 on average, with an interval from 0.45 to 0.78 for five seeds. On three layers it is
+#    0.63, from 0.55 to 0.71. The effect does not need layers, either.
+# 2. They do: the correlation of two trainings' groupings is 0.37 on average (0.20 to 0.58), while their profiles
+#    correlate by 0.23. Shoes go together, to whichever adapter. [Chapter 8](08_stability.ipynb) finds the same for layers.
+# 3. This one is open. What do you expect, after the other three?
+# ```
+#
+# **To go further**, copy a layer into a network that needs depth, or make noise of one layer for some images only.

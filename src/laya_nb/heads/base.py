@@ -1,0 +1,103 @@
+"""What all heads share. A head maps the hidden states of all layers of a backbone to `HeadOutput`."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from laya_nb.support.checks import check_integer
+
+
+class HeadOutput(NamedTuple):
+    """What a head returns for B inputs and L hidden states.
+
+    `logits` (B, C). `attention` (B, L): weights over the hidden states, rows summing to 1, or None where a head has
+    none. `scores` (B, L): what a softmax turned into the attention, before the temperature divides it, or None. In
+    float32 attention is 0 for any score that lies 104 temperatures below the largest; the scores still tell it.
+    """
+
+    logits: Tensor
+    attention: Tensor | None = None
+    scores: Tensor | None = None
+
+
+class Head(nn.Module):
+    """Takes hidden states h_1..h_L, h_i of shape (B, d_i), and returns `HeadOutput`.
+
+    Heads differ in nothing else, so an experiment can change the head and keep the rest.
+
+    Args:
+        in_dims: widths d_1..d_L.
+        num_classes: C, at least 2.
+
+    Attributes:
+        names: what the attention weighs, one name per hidden state: "h1".."hL", or the backbone's own names (a layer
+            may be read in several ways: `HiddenStates`).
+    """
+
+    ndim = 2  # of a hidden state: (B, d_i); heads stacked for training together take (M, B, d_i)
+    may_differ: ClassVar[tuple[str, ...]] = ()
+    """Float attributes in which heads that are trained as one stack may differ."""
+
+    def __init__(self, in_dims: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.in_dims = tuple(in_dims)
+        self.num_classes = num_classes
+        self.names = tuple(f"h{i}" for i in range(1, len(self.in_dims) + 1))
+        if not self.in_dims:
+            raise ValueError("in_dims is empty: a head needs the width of at least one layer")
+        for width in self.in_dims:
+            check_integer("every width in in_dims", width)
+        check_integer("num_classes", num_classes, minimum=2)
+
+    @classmethod
+    def check_settings(cls, **settings: Any) -> None:
+        """Raise a ValueError for a setting that `__init__` would refuse, without building anything."""
+
+    @classmethod
+    def from_settings(cls, in_dims: Sequence[int], num_classes: int, **settings: Any) -> Self:
+        """The head with the settings that its line in `heads.catalog` lists."""
+        return cls(in_dims, num_classes, **settings)
+
+    def check(self, hidden_states: Sequence[Tensor]) -> None:
+        """Raise a ValueError that names the first layer whose hidden state this head cannot take."""
+        if len(hidden_states) != len(self.in_dims):
+            raise ValueError(f"expected {len(self.in_dims)} hidden states, got {len(hidden_states)}")
+        weight = next(self.parameters())
+        batch = hidden_states[0].shape[:-1]
+        for i, (h, width) in enumerate(zip(hidden_states, self.in_dims, strict=True), start=1):
+            if h.ndim != self.ndim or h.shape[-1] != width or h.shape[:-1] != batch:
+                raise ValueError(f"hidden state {i} must have shape (B, {width}), one B for all, got {tuple(h.shape)}")
+            if h.dtype != weight.dtype and not torch.is_autocast_enabled(h.device.type):
+                raise ValueError(f"hidden state {i} is {h.dtype}, the head's weights are {weight.dtype}")
+            if h.device != weight.device:
+                raise ValueError(f"hidden state {i} is on {h.device}, the head is on {weight.device}")
+
+    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
+        """Hidden states h_1..h_L, h_i of shape (B, d_i), to `HeadOutput`. Every head has its own.
+
+        Raises:
+            ValueError: for hidden states that do not fit (`check`).
+        """
+        raise NotImplementedError
+
+
+def linear_adapters(in_dims: Sequence[int], d_star: int) -> nn.ModuleList:
+    """One linear layer per hidden state, to the common width d*."""
+    return nn.ModuleList(nn.Linear(width, d_star) for width in in_dims)
+
+
+def adapt(adapters: nn.ModuleList, hidden_states: Sequence[Tensor]) -> Tensor:
+    """z_1..z_L as one tensor (B, L, d*)."""
+    return torch.stack([adapter(h) for adapter, h in zip(adapters, hidden_states, strict=True)], dim=-2)
+
+
+def weighted_sum(attention: Tensor, z: Tensor) -> Tensor:
+    """sum_i alpha_i z_i: (B, L) and (B, L, d*) to (B, d*)."""
+    return (attention.unsqueeze(-1) * z).sum(dim=-2)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """How many numbers the module's parameters hold."""
+    return sum(parameter.numel() for parameter in module.parameters())

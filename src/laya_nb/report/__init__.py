@@ -1,0 +1,1 @@
+"""What chapters show: tables, figures, findings, and their parameters, checked."""
