@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve test run train bench lock clean
+.PHONY: help env book serve test lint unit nbval check run train bench lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -20,23 +20,38 @@ env: .venv/.ready  ## The environment alone
 
 book: env  ## Execute every chapter and render the book
 	$(BIN)/python tools/chapters.py build
-	@rm -rf _build/html
-	$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going .
+	$(BIN)/python tools/chapters.py render
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 	@echo "Opened as a file it reads well; for downloads and search with excerpts: make serve"
 
 serve:  ## Show the rendered book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
 
-test: env  ## Lint, types, unit tests, notebooks, the rendered book, its pages in a browser
+test: lint unit nbval  ## Lint, types, unit tests, notebooks, the rendered book, its pages in a browser
+
+lint: env
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python tools/chapters.py check
+
+unit: env
 	$(BIN)/pytest
+
+# Executes every chapter and compares its outputs with those that stand in it.
+nbval: env
 	TQDM_DISABLE=1 LAYA_NB_CACHE=_build/cache $(BIN)/pytest --nbval --nbval-current-env book
 
-run: env  ## Run a chapter at other parameters: make run CHAPTER=02_fashion_mnist ARGS="-p seeds [0,1]"
+# For a module that changed since the last commit, NAME.py, the tests are tests/test_NAME.py, where there is such a file;
+# for a test file that changed, itself. Those that take minutes are left to `make test`.
+SLOW := tests/test_book.py tests/test_browser.py tests/test_notebooks.py
+CHANGED = $(shell { git diff --name-only HEAD; git ls-files --others --exclude-standard; } \
+	| sed -nE 's:^(src|tools|tests)/(.*/)?(test_)?([a-z0-9_]+)\.py$$:tests/test_\4.py:p' | sort -u)
+
+check: lint  ## In a minute: lint, types, chapters, tests/test_NAME.py of each changed module NAME.py
+	@set -- $(filter-out $(SLOW),$(wildcard $(CHANGED))); if [ $$# -gt 0 ]; then echo $(BIN)/pytest "$$@"; $(BIN)/pytest "$$@"; fi
+
+run: env  ## Run a chapter at other parameters: make run CHAPTER=fashion_mnist ARGS="-p seeds [0,1]"
 	$(BIN)/python tools/chapters.py run $(CHAPTER) $(ARGS)
 
 train: env  ## Train the published runs that data/results lacks (hours, from an empty folder)

@@ -13,42 +13,51 @@
 # %% [markdown]
 # # Adapter capacity: how wide must the adapters be?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/05_adapter_capacity.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/adapter_capacity.ipynb)
 #
 # - What the adapters' width $d^*$ costs, and where it is a real bottleneck.
 # - Six widths from 8 to 1024, five seeds each: accuracy and what attention does.
 # - The paper's choice among 36 settings, repeated: would other seeds have chosen the same?
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1], "widths": [8, 12], "reference": 12, "grid_seeds": [0, 1]}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
 widths: list[int] = [8, 32, 96, 256, 512, 1024]  # of the adapters, d*
 scorer_width: int = 192  # the same at every d*: only the adapters change
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training for each width and seed
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run for each width and seed
 reference: int = 96  # the width that the others are compared with, one of widths
 margin: float = 0.5  # points of accuracy: less than this is too small to matter
-grid_seeds: list[int] = [0, 1, 2]  # one training for each of the paper's 36 settings and seed
-max_epochs: int = 50  # the longest training, in passes over the data
+grid_seeds: list[int] = [0, 1, 2]  # one run for each of the paper's 36 settings and seed
+max_epochs: int = 50  # the longest run, in passes over the data
 
 # %%
 from laya_nb.report import parameters
@@ -65,8 +74,7 @@ parameters.check(globals())
 # \underbrace{(L d^* + 1)\, w + (w + 1)\, L}_{\text{scorer}} + \underbrace{(d^* + 1)\, C}_{\text{classifier}}$$
 
 # %%
-from laya_nb.heads import LAYAHead
-from laya_nb.runs import count_parameters
+from laya_nb.heads import LAYAHead, count_parameters
 
 def head_size(d_star, w=192, L=3, C=10, dims=(512, 256, 128)):
     adapters = sum(d + 1 for d in dims) * d_star
@@ -90,7 +98,7 @@ for d_star in widths:
 # cannot move independently. Above that, one layer alone could be classified as well as LastLayer classifies it, and
 # the scorer has $L d^*$ values to look at.
 #
-# **Prediction.** [Chapter 2](02_fashion_mnist.ipynb) found no gain from reading all layers, so a wider way to read them
+# **Prediction.** [The chapter on Fashion-MNIST](fashion_mnist.ipynb) found no gain from reading all layers, so a wider way to read them
 # should bring none either. We expect a loss at $d^* = 8$ at most, and from there on a flat line.
 #
 # ## Measurement
@@ -100,8 +108,7 @@ import numpy as np
 
 from laya_nb import figures
 from laya_nb.report import tables
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(max_epochs=max_epochs)
@@ -114,7 +121,7 @@ table = tables.attention_table(results)
 columns = ["accuracy", "epochs", "entropy", "entropy_std", "last_weight"]
 table.groupby("d_star")[columns].mean().round(2)
 
-# %% mystnb={"image": {"alt": "Three panels against six adapter widths from 8 to 1024. Accuracy stays between 88.8 and 89.3 percent, without a clear trend. The mean entropy of attention rises from 0.09 at width 8 to 0.33 at 1024, unevenly, and its standard deviation over images from 0.17 to 0.30."}, "figure": {"caption": "Accuracy, mean entropy of attention over test images, and its standard deviation over images, against the width of the adapters. A dot is a training, a bar the 95 % interval of the mean. Orange: widths that the paper tried.", "name": "fig-capacity"}}
+# %% mystnb={"image": {"alt": "Three panels against six adapter widths from 8 to 1024. Accuracy stays between 88.8 and 89.3 percent, without a clear trend. The mean entropy of attention rises from 0.09 at width 8 to 0.33 at 1024, unevenly, and its standard deviation over images from 0.17 to 0.30."}, "figure": {"caption": "Accuracy, mean entropy of attention over test images, and its standard deviation over images, against the width of the adapters. A dot is a run, a bar the 95 % interval of the mean. Orange: widths that the paper tried.", "name": "fig-capacity"}}
 panels = {
     "accuracy": "Accuracy, %",
     "entropy": "Entropy of attention",
@@ -154,22 +161,22 @@ if len(widths) > 1:
 # $\tau = 1.5$, $\psi$ the identity, width 192. Here is the same grid, trained again.
 
 # %%
-from laya_nb.runs import paper
-from laya_nb.runs import Run
+from laya_nb.runs import Run, paper
+from laya_nb.runs.scores import ScoreTable
 
 settings = paper.grid_settings("fashion_mnist")
 given = {"dataset": dataset, "protocol": protocol}
 tried = [Run(seed=seed, **given, **setting) for setting in settings for seed in grid_seeds]
-tried_table = tables.percent_table(sweep(tried, ResultStore()))
+tried = sweep(tried, ScoreTable("paper_grid"))  # scores alone, no attention
 
 # %%
 factors = ["d_star", "temperature", "psi", "scorer_width"]
-tried_table["validation"] = 100 * tried_table["validation_accuracy"]
-scores = tried_table.pivot(index=factors, columns="seed", values="validation")
+tried_table = tables.percent_table(tried)
+scores = tried_table.pivot(index=factors, columns="seed", values="validation_accuracy")
 scores.index = [f"{d}, {tau:g}, {psi}, {w}" for d, tau, psi, w in scores.index]
 PAPERS = "96, 1.5, identity, 192"
 
-# %% mystnb={"image": {"alt": "36 rows, sorted by mean validation accuracy from 90.63 down to 90.02 percent, with three dots each. The dots of a row lie up to 1.5 points apart, much further than the means. Our choice stands at the top, the paper's in place 6."}, "figure": {"caption": "The 36 settings (d*, temperature, psi, scorer width) by validation accuracy: a dot a seed, a bar the mean of three seeds.", "name": "fig-grid"}}
+# %% mystnb={"image": {"alt": "36 rows, sorted by mean validation accuracy from 90.63 down to 90.02 percent, with three dots each. The dots of a row lie up to 1.5 points apart, much further than the means. Our choice stands at the top, the paper's in place 6."}, "figure": {"caption": "The 36 settings (d*, temperature, psi, scorer width) by validation accuracy: one dot per seed, a bar the mean of three seeds.", "name": "fig-grid"}}
 from laya_nb.analysis import selection
 
 ours = selection.choice(scores)
@@ -213,12 +220,13 @@ print(f"{len(drawn)} settings are chosen; the most frequent in {most:.0%} of the
 
 # %%
 tried_table["scorer"] = tried_table["scorer_width"] // tried_table["d_star"]
-selection.effects(tried_table, "validation", ["d_star", "temperature", "psi", "scorer"]).round(3)
+factors = ["d_star", "temperature", "psi", "scorer"]
+selection.effects(tried_table, "validation_accuracy", factors).round(3)
 
 # %%
 def effect(factor, usual, other):
     """Test accuracy with `other` minus with `usual`, all else equal: 54 pairs."""
-    rest = {"d_star", "temperature", "psi", "scorer", "seed"} - {factor}
+    rest = {*factors, "seed"} - {factor}
     wide = tried_table.pivot(index=sorted(rest), columns=factor, values="accuracy")
     return estimate(wide[other] - wide[usual])
 
@@ -230,7 +238,7 @@ print(f"scorer 2 d*, not d*: {effect('scorer', 1, 2):+.2f} points")
 # Our grid repeats the paper's choice in three of four factors and takes the other $\psi$; the paper's own setting has
 # place 6. Neither means much. The best stands 0.29 points above the mean of all, where 36 equal settings would give
 # 0.43 by luck. Each of the three seeds alone chooses another setting. And none of the factors explains even 0.3 % of
-# the variance, while the seed, which decides what is held out for validation, explains a third. So 108 trainings
+# the variance, while the seed, which decides what is held out for validation, explains a third. So 108 runs
 # give no reason to prefer one of these settings.
 #
 # The same for $\psi$ and the scorer's width: each changes mean test accuracy by 0.04 points, and both intervals stay
@@ -242,18 +250,26 @@ print(f"scorer 2 d*, not d*: {effect('scorer', 1, 2):+.2f} points")
 # width 64:
 
 # %% tags=["nbval-ignore-output"]
-from laya_nb.runs import train_result
+from laya_nb.runs import train
 
 short = TrainingConfig(max_epochs=5)
 for run in grid(dataset=["fashion_mnist_sample"], d_star=[2, 64], protocol=[short]):
-    print(f"d* = {run.d_star:>2}: accuracy {train_result(run).metrics['accuracy']:.1%}")
+    model, result = train(run)
+    print(f"d* = {run.d_star:>2}: accuracy {result.metrics['accuracy']:.1%}")
 
 # %% [markdown]
 # At width 2 the network cannot tell ten classes apart; this is what a real bottleneck looks like. Between 2 and 8 it
 # opens.
 #
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.adapter_capacity import findings_of
+
+findings.show(findings_of(results, tried, reference))
+
+# %% [markdown]
 # - From 8 to 1024 the width of the adapters makes no difference to accuracy that five seeds could show: -0.15 points for
 #   ten times the width, 95 % interval -0.49 to +0.20.
 # - $d^* = 8$ and $d^* = 512$ are equivalent to the paper's 96 within half a point, with 0.09 and 5.3 times its parameters.
@@ -266,13 +282,13 @@ for run in grid(dataset=["fashion_mnist_sample"], d_star=[2, 64], protocol=[shor
 # ## Exercises
 #
 # 1. What width costs as many parameters as the backbone? Use `head_size`.
-# 2. Add 2 and 4 to `widths`. Where does accuracy begin to fall? (Ten trainings; or set
+# 2. Add 2 and 4 to `widths`. Where does accuracy begin to fall? (Ten runs; or set
 #    `dataset = "fashion_mnist_sample"`.)
 # 3. Does the last layer get less weight in wide heads? Use `slopes` on `last_weight`.
 #
 # ```{dropdown} Solutions
 # 1. 382: `head_size(382)` is 568,051, and `backbone` is 567,936.
-# 2. This one is open. The live cell says that 2 is too few after a short training.
+# 2. This one is open. The live cell says that 2 is too few after a short run.
 # 3. It does: by 0.15 for ten times the width, with an interval from -0.24 to -0.06.
 # ```
 #

@@ -13,41 +13,50 @@
 # %% [markdown]
 # # CIFAR-10: the paper's second benchmark
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/09_cifar10.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/cifar10.ipynb)
 #
 # - A convolutional network of three stages and the five heads, on colour images.
-# - The benchmark and its tests, as in chapter 2, beside the paper's numbers.
-# - The last layer gets nearly all the weight in the paper: 0.96. Here: whether it does in every training.
+# - The benchmark and its tests, as in the chapter on Fashion-MNIST, beside the paper's numbers.
+# - The last layer gets nearly all the weight in the paper: 0.96. Here: whether it does in every run.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1]}
 dataset: str = "cifar10_jpeg"  # "cifar10": the original, downloaded
 backbone: str = "cnn"  # works on "fashion_mnist_sample", too
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every head for each
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run of every head for each
 learning_rate: float = 1e-3  # Adam's
 slower: float = 3e-4  # LAYA's second chance
-max_epochs: int = 50  # the longest training, in passes over the data
+max_epochs: int = 50  # the longest run, in passes over the data
 margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
 
 # %%
@@ -94,7 +103,8 @@ print(f"LAYA against LastLayer: Welch's t = {t:.2f}, p = {p:.2f}")
 import torch
 
 from laya_nb.backbones import DepthwiseCNN
-from laya_nb.runs import Run, count_parameters
+from laya_nb.heads import count_parameters
+from laya_nb.runs import Run
 
 channels = Run(dataset=dataset, backbone=backbone).hidden_dims
 network = DepthwiseCNN(3, channels)
@@ -111,9 +121,8 @@ for i, h in enumerate(network(torch.rand(2, 3, 32, 32)), start=1):
 # %%
 from laya_nb import figures
 from laya_nb.report import tables
-from laya_nb.runs import grid, sweep
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.statistics import compare_all
-from laya_nb.runs import ResultStore
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(learning_rate=learning_rate, max_epochs=max_epochs)
@@ -157,8 +166,7 @@ tables.comparison_table(against_laya)
 # %%
 best = [r.metrics["best_epoch"] - 1 for r in results]
 table["train_loss"] = [r.history["train_loss"][i] for r, i in zip(results, best)]
-table["validation"] = 100 * table["validation_accuracy"]
-columns = ["best_epoch", "train_loss", "validation", "accuracy"]
+columns = ["best_epoch", "train_loss", "validation_accuracy", "accuracy"]
 table.groupby("head", sort=False)[columns].mean().round(2)
 
 # %% [markdown]
@@ -181,10 +189,9 @@ import pandas as pd
 common["protocol"] = [TrainingConfig(learning_rate=slower, max_epochs=max_epochs)]
 slow = sweep(grid(head=["laya"], seed=seeds, **common), ResultStore())
 second = tables.percent_table(slow)
-second["validation"] = 100 * second["validation_accuracy"]
 second["reader"], table["reader"] = f"LAYA, {slower:g}", table["head"]
 readers = pd.concat([table[table["head"].isin([heads[0], "laya"])], second])
-columns = ["epochs", "validation", "accuracy"]
+columns = ["epochs", "validation_accuracy", "accuracy"]
 readers.groupby("reader", sort=False)[columns].mean().round(2)
 
 # %%
@@ -207,44 +214,43 @@ import numpy as np
 laya = [result for result in results if result.run["head"] == "laya"]
 attention = np.stack([result.attention for result in laya])
 profiles = attention.mean(axis=1)
-print("weight of layer 3 in each training:", profiles[:, -1].round(2))
+print("weight of layer 3 in each run:", profiles[:, -1].round(2))
 
-# %% mystnb={"image": {"alt": "Bar chart of the mean weight of three layers with a dot for each of five trainings. Layer 1: mean 0.01, layer 2: 0.04, layer 3: 0.95, with dots from 0.92 to 0.97. The paper's 0.96 is marked at layer 3."}, "figure": {"caption": "Mean weight of each layer over the test images. A dot is one training, a bar the mean over trainings, the line the paper's value for the last layer.", "name": "fig-cifar10-profile"}}
+# %% mystnb={"image": {"alt": "Bar chart of the mean weight of three layers with a dot for each of five runs. Layer 1: mean 0.01, layer 2: 0.04, layer 3: 0.95, with dots from 0.92 to 0.97. The paper's 0.96 is marked at layer 3."}, "figure": {"caption": "Mean weight of each layer over the test images. A dot is one run, a bar the mean over runs, the line the paper's value for the last layer.", "name": "fig-cifar10-profile"}}
 figures.global_profile(profiles, paper.LAST_LAYER_WEIGHT["cifar10"])
 
 # %%
-from laya_nb.analysis.attention import auroc, class_profiles, entropy, entropy_effect
-from laya_nb.analysis.stability import chance_agreement, pair_estimate, pairwise_correlation, top_layer_agreement
 from laya_nb import data
 from laya_nb.data import images
 
-labels = laya[0].arrays["label"]
 named = "cifar10" in dataset  # whose classes we know without its files
 classes = images.CIFAR10_CLASSES if named else data.load(dataset).classes
-count = len(classes)
-by_class = np.stack([class_profiles(one, labels, count) for one in attention])
+by_class = tables.class_profiles(laya, len(classes))
 
-# %% mystnb={"image": {"alt": "Three panels, one a layer, with five dots for each of ten classes. On layer 3 nearly all dots lie above 0.85. Two trainings give frogs 0.75 and 0.81, and their layer 2 about 0.2."}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one training.", "name": "fig-cifar10-classes"}}
+# %% mystnb={"image": {"alt": "Three panels, one per layer, with five dots for each of ten classes. On layer 3 nearly all dots lie above 0.85. Two runs give frogs 0.75 and 0.81, and their layer 2 about 0.2."}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one run.", "name": "fig-cifar10-classes"}}
 figures.profile_spread(by_class, classes, None)
 
 # %%
+from laya_nb.analysis.stability import chance_agreement, top_layer_agreement
+from laya_nb.analysis.stability import pair_estimate, pairwise_correlation
+
 same = top_layer_agreement(attention)
 chance = chance_agreement(attention)
 print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chance")
 
-print("what is left without each layer's mean, correlation of two trainings:")
+print("what is left without each layer's mean, correlation of two runs:")
 for what, weights in {"classes": by_class, "images": attention}.items():
     pairs = pairwise_correlation(weights)
     print(f"weights of {what}: {pair_estimate(pairs):+.2f}")
 
 # %% [markdown]
-# Here the paper's profile comes back, and in every training: 0.92 to 0.97 of the weight on the last layer, 0.96 in the
-# paper. With Fashion-MNIST ([chapter 3](03_depth_profiles.ipynb)) and IMDB ([chapter 10](10_imdb.ipynb)) the seed
+# Here the paper's profile comes back, and in every run: 0.92 to 0.97 of the weight on the last layer, 0.96 in the
+# paper. With Fashion-MNIST ([the chapter on depth profiles](depth_profiles.ipynb)) and IMDB ([the chapter on IMDB](imdb.ipynb)) the seed
 # decided. One reason may be that the layers are more unequal here: layer 1 has 16 numbers to say of an image, layer 3
 # has 256.
 #
-# So trainings agree on the top layer of 99 % of the images, and chance would have it so, too: it is nearly always layer
-# 3. What is left is small, and shared in part. Frogs get the least on layer 3 in three trainings, birds and airplanes in
+# So runs agree on the top layer of 99 % of the images, and chance would have it so, too: it is nearly always layer
+# 3. What is left is small, and shared in part. Frogs get the least on layer 3 in three runs, birds and airplanes in
 # one each.
 #
 # ## Right and wrong predictions
@@ -253,13 +259,15 @@ for what, weights in {"classes": by_class, "images": attention}.items():
 # and the same for low confidence:
 
 # %%
+from laya_nb.analysis.attention import auroc, entropy_effect
+
 effects = [entropy_effect(r.attention, r.correct).auroc for r in laya]
 doubt = [auroc(1 - r.arrays["confidence"], ~r.correct) for r in laya]
 print(f"entropy of attention: AUROC {estimate(effects):.2f}")
 print(f"low confidence:       AUROC {estimate(doubt):.2f}")
 
 # %% [markdown]
-# Yes, by a little, in all five trainings. But low confidence, which needs no attention, tells mistakes far better:
+# Yes, by a little, in all five runs. But low confidence, which needs no attention, tells mistakes far better:
 # AUROC 0.80 against 0.60.
 #
 # ## See it move
@@ -267,23 +275,30 @@ print(f"low confidence:       AUROC {estimate(doubt):.2f}")
 # A small version of the network on the embedded sample of Fashion-MNIST, whose images have one channel:
 
 # %% tags=["nbval-ignore-output"]
-from laya_nb.runs import train_result
+from laya_nb.runs import train
 
 small = {"backbone": ["cnn"], "hidden_dims": [[8, 16, 32]], "d_star": [32]}
 short = TrainingConfig(learning_rate=learning_rate, max_epochs=4)
 for run in grid(dataset=["fashion_mnist_sample"], protocol=[short], **small):
-    live = train_result(run)
+    model, live = train(run)
     print(f"accuracy {live.metrics['accuracy']:.0%}")
     print("mean weights", live.attention.mean(axis=0).round(2))
 
 # %% [markdown]
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.cifar10 import findings_of, headline
+
+findings.show(findings_of(results), headline(results))
+
+# %% [markdown]
 # - On CIFAR-10 (JPEG copy) LAYA is less accurate than the last layer alone, by 1.93 points, 95 % interval 1.15 to 2.72.
 #   The paper has it 1.0 points ahead. For no other head is a difference from the last layer shown.
 # - It is also less accurate than a head of equal size on the last layer, by 1.80 points, 1.03 to 2.57.
 # - A lower learning rate does not save it: 2.00 points behind, 1.27 to 2.73.
-# - The last layer gets 0.92 to 0.97 of the weight in every training. That is the paper's profile.
+# - The last layer gets 0.92 to 0.97 of the weight in every run. That is the paper's profile.
 # - Entropy of attention tells mistakes a little: AUROC 0.60, 95 % interval 0.58 to 0.62. Confidence does it better, with
 #   0.80.
 #
@@ -292,15 +307,15 @@ for run in grid(dataset=["fashion_mnist_sample"], protocol=[short], **small):
 # 1. Is it one kind of image that LAYA gets wrong more often? Compare the classes: `result.correct` with
 #    `result.arrays["label"]`, LAYA against LastLayer, by seed.
 # 2. How much of each image's weight goes to the last layer? Which share of the images sends less than half there?
-# 3. Is the training with the most diffuse attention the best or the worst one?
+# 3. Is the run with the most diffuse attention the best or the worst one?
 #
 # ```{dropdown} Solutions
 # 1. Cats lose most, 6.9 points, but the interval (-14.8 to +0.9) contains 0, as those of all ten classes do: accuracy
 #    of a single class swings by several points from seed to seed.
 # 2. `(attention[..., -1] < 0.5).mean(axis=1)`: 0.1 to 1.6 %.
-# 3. `entropy(attention).mean(axis=1)`: the fifth (seed 4) has the highest entropy, 0.21, and the lowest
-#    accuracy, 66.7 %. Five trainings do not make that a rule.
+# 3. `entropy(attention).mean(axis=1)`, with `entropy` of `laya_nb.analysis.attention`: the fifth (seed 4) has the highest entropy, 0.21, and the lowest
+#    accuracy, 66.7 %. Five runs do not make that a rule.
 # ```
 #
 # **To go further**, ask what the loss comes from: `grid(head=["laya"], view=[["h3"]], ...)` is LAYA's head on layer 3
-# alone, whose weight is then 1 for every image. Five trainings of nine minutes each on one core.
+# alone, whose weight is then 1 for every image. Five runs of nine minutes each on one core.

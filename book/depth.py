@@ -13,40 +13,49 @@
 # %% [markdown]
 # # Depth: does the gain grow with the network?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/06_depth.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/depth.ipynb)
 #
 # - With one hidden layer LAYA is a plain linear head, exactly: a proof and a check.
 # - One to eight hidden layers, LAYA against LastLayer, five seeds each: does depth bring a gain?
 # - Where attention goes when there are more layers to choose from.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1], "depths": [1, 2, 5], "width": 16}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
 depths: list[int] = [1, 2, 3, 4, 6, 8]  # numbers of hidden layers
 width: int = 128  # of every hidden layer; the paper's last one has 128
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training of both heads for each depth and seed
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run of both heads for each depth and seed
 margin: float = 0.5  # points of accuracy: less than this is too small to matter
-max_epochs: int = 50  # the longest training, in passes over the data
+max_epochs: int = 50  # the longest run, in passes over the data
 
 # %%
 from laya_nb.report import parameters
@@ -71,16 +80,16 @@ from laya_nb.heads import LAYAHead
 
 h = torch.randn(5, 128)
 head = LAYAHead([128], num_classes=10)
-logits, attention = head([h])
-attention.flatten().tolist()
+output = head([h])
+output.attention.flatten().tolist()
 
 # %%
 adapter, classifier = head.adapters[0], head.classifier
 plain = torch.nn.Linear(128, 10)
 plain.weight.data = classifier.weight @ adapter.weight
 plain.bias.data = classifier.weight @ adapter.bias + classifier.bias
-print("adapter, then classifier, to the bit:", torch.equal(logits, classifier(adapter(h))))
-print("one linear layer, up to rounding:", torch.allclose(logits, plain(h), atol=1e-5))
+print("adapter, then classifier, to the bit:", torch.equal(output.logits, classifier(adapter(h))))
+print("one linear layer, up to rounding:", torch.allclose(output.logits, plain(h), atol=1e-5))
 
 # %% [markdown]
 # So depth 1 is a control that comes for free: LAYA and LastLayer can express the same there, and a difference between
@@ -98,8 +107,7 @@ print("one linear layer, up to rounding:", torch.allclose(logits, plain(h), atol
 # %%
 from laya_nb import figures
 from laya_nb.report import tables
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(max_epochs=max_epochs)
@@ -124,7 +132,7 @@ comparisons = holm({
     for depth, rows in table.groupby("depth")
 })
 
-# %% mystnb={"image": {"alt": "Left, accuracy of LAYA and LastLayer for one to eight hidden layers: both lie between 88.0 and 88.8 percent, the deepest lowest. Right, their difference: six intervals around zero, about 0.7 points wide to either side, without a trend."}, "figure": {"caption": "Left: test accuracy against the number of hidden layers. Right: LAYA minus LastLayer, a dot a seed, with the 95 % interval of the mean; the grey band marks differences too small to matter.", "name": "fig-depth-gain"}}
+# %% mystnb={"image": {"alt": "Left, accuracy of LAYA and LastLayer for one to eight hidden layers: both lie between 88.0 and 88.8 percent, the deepest lowest. Right, their difference: six intervals around zero, about 0.7 points wide to either side, without a trend."}, "figure": {"caption": "Left: test accuracy against the number of hidden layers. Right: LAYA minus LastLayer, one dot per seed, with the 95 % interval of the mean; the grey band marks differences too small to matter.", "name": "fig-depth-gain"}}
 figures.gain_against_setting(table, "depth", comparisons, label="hidden layers")
 
 # %% [markdown]
@@ -149,13 +157,13 @@ tables.comparison_table(comparisons)
 # for a finding ($p < 0.05$). As one of six depths it does not: the table's $p$ takes account of all six, and the
 # neighbour, depth 8, points the other way.
 #
-# The slope's interval reaches from -0.24 to +0.21 points a layer, so a change of a point or more over these seven layers
+# The slope's interval reaches from -0.24 to +0.21 points per layer, so a change of a point or more over these seven layers
 # cannot be excluded. What can be said: no gain is shown at any depth. At depth 8 LAYA's head has as many parameters as
 # the backbone under it, and is not shown to buy anything with them.
 #
 # ## Where attention goes
 
-# %% mystnb={"image": {"alt": "Five bar charts for 2, 3, 4, 6 and 8 layers, with a dot for each of five trainings. Up to six layers the last one has the highest mean weight, 0.58 to 0.80, and most others are near zero in most trainings. With eight layers the weight is on layers 4, 6, 7 and 8 in turns."}, "figure": {"caption": "Mean weight of each hidden layer over the test set, a panel a depth. A dot is a training, a bar the mean over five seeds, the dotted line uniform weights.", "name": "fig-depth-weights"}}
+# %% mystnb={"image": {"alt": "Five bar charts for 2, 3, 4, 6 and 8 layers, with a dot for each of five runs. Up to six layers the last one has the highest mean weight, 0.58 to 0.80, and most others are near zero in most runs. With eight layers the weight is on layers 4, 6, 7 and 8 in turns."}, "figure": {"caption": "Mean weight of each hidden layer over the test set, one panel per depth. A dot is a run, a bar the mean over five seeds, the dotted line uniform weights.", "name": "fig-depth-weights"}}
 import numpy as np
 
 def profiles(depth):
@@ -176,8 +184,8 @@ deep.groupby("depth")[["layers_used", "last_weight", "entropy", "top_weight"]].m
 # same. On average a network of eight layers uses three or four of them, one of four layers two or three. The others get next to
 # nothing, and image by image there is hardly a blend: the largest weight is above 0.9 on average.
 #
-# Up to six layers the last one gets the most weight in most trainings, more than in the paper's narrowing network
-# ([chapter 3](03_depth_profiles.ipynb)). With eight it is one of several. Which layers make up the rest differs from seed
+# Up to six layers the last one gets the most weight in most runs, more than in the paper's narrowing network
+# ([the chapter on depth profiles](depth_profiles.ipynb)). With eight it is one of several. Which layers make up the rest differs from seed
 # to seed at every depth.
 #
 # ## See it move
@@ -196,7 +204,14 @@ for run in grid(hidden_dims=[[64] * 2, [64] * 6], **small):
 # Even after a few passes over a small data set, six layers are not all used alike.
 #
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.depth import findings_of
+
+findings.show(findings_of(results))
+
+# %% [markdown]
 # - With one hidden layer LAYA is a plain linear head, exactly.
 # - From one to eight hidden layers LAYA's gain over LastLayer is not shown to grow: -0.01 points for each further layer, 95 %
 #   interval -0.24 to +0.21. A benefit of the direct way to the loss is not shown.
@@ -210,9 +225,9 @@ for run in grid(hidden_dims=[[64] * 2, [64] * 6], **small):
 #
 # 1. At depth 6 all seeds favour LAYA. How likely is it that all five seeds agree in sign at one of six depths, if
 #    there is no difference at all?
-# 2. Do two trainings agree on an image's layer when there are more layers? Use `top_layer_agreement` and
+# 2. Do two runs agree on an image's layer when there are more layers? Use `top_layer_agreement` and
 #    `chance_agreement`.
-# 3. Set `width = 32`. Do narrow networks profit from LAYA? (60 short trainings; try `dataset = "fashion_mnist_sample"`
+# 3. Set `width = 32`. Do narrow networks profit from LAYA? (60 short runs; try `dataset = "fashion_mnist_sample"`
 #    first.)
 #
 # ```{dropdown} Solutions

@@ -13,37 +13,46 @@
 # %% [markdown]
 # # Depth profiles: which layers, and says who?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/03_depth_profiles.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/depth_profiles.ipynb)
 #
-# - The paper's two attention figures for Fashion-MNIST, from ten trainings in place of one.
+# - The paper's two attention figures for Fashion-MNIST, from ten runs in place of one.
 # - How much a profile changes when nothing but the seed does.
 # - Whether attention is more diffuse when the prediction is wrong.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [3, 4]}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
-seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one LAYA training for each seed
-max_epochs: int = 50  # the longest training, in passes over the data
+seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one LAYA run per seed
+max_epochs: int = 50  # the longest run, in passes over the data
 
 # %%
 from laya_nb.report import parameters
@@ -53,13 +62,12 @@ parameters.check(globals())
 # %%
 import numpy as np
 
-from laya_nb.analysis.attention import auroc, class_profiles, entropy, entropy_effect
+from laya_nb.analysis.attention import auroc, entropy, entropy_effect
 from laya_nb.analysis.stability import chance_agreement, pairwise_correlation, top_layer_agreement
 from laya_nb import figures
-from laya_nb.runs import paper
 from laya_nb.data.images import FASHION_MNIST_CLASSES as CLASSES
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.report import tables
+from laya_nb.runs import ResultStore, grid, paper, sweep
 from laya_nb.training import TrainingConfig
 
 # %%
@@ -67,18 +75,17 @@ protocol = TrainingConfig(max_epochs=max_epochs)
 runs = grid(dataset=[dataset], head=["laya"], seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 attention = np.stack([result.attention for result in results])
-labels = results[0].arrays["label"]
-attention.shape  # trainings, test images, layers
+attention.shape  # runs, test images, layers
 
 # %% [markdown]
-# The trainings are those of [chapter 2](02_fashion_mnist.ipynb): same data, same settings, about the same accuracy.
+# The runs are those of [the chapter on Fashion-MNIST](fashion_mnist.ipynb): same data, same settings, about the same accuracy.
 #
 # ## The global profile
 #
 # The mean of $\alpha_i(x)$ over all test images says how much each layer is used. The paper reports about 0.76 for the
 # last layer.
 
-# %% mystnb={"image": {"alt": "Bar chart of the mean weight of three layers, with one dot for each of ten trainings. The means are about 0.31, 0.31 and 0.38, and the dots scatter widely: for the last layer from 0.07 to 0.86. The paper's 0.76 is marked there."}, "figure": {"caption": "Mean weight of each layer over the test set. A dot is one training, a bar the mean over trainings, the line the paper's value for the last layer.", "name": "fig-global-profile"}}
+# %% mystnb={"image": {"alt": "Bar chart of the mean weight of three layers, with one dot for each of ten runs. The means are about 0.31, 0.31 and 0.38, and the dots scatter widely: for the last layer from 0.07 to 0.86. The paper's 0.76 is marked there."}, "figure": {"caption": "Mean weight of each layer over the test set. A dot is one run, a bar the mean over runs, the line the paper's value for the last layer.", "name": "fig-global-profile"}}
 profiles = attention.mean(axis=1)
 figures.global_profile(profiles, paper.LAST_LAYER_WEIGHT["fashion_mnist"])
 
@@ -90,7 +97,7 @@ for i, weight in enumerate(profiles.T, start=1):
     print(f"layer {i}: mean {e:.2f}, from {weight.min():.2f} to {weight.max():.2f}")
 
 # %% [markdown]
-# The paper's 0.76 is a value that a training can have: two of our ten have more. It is not a property of the method.
+# The paper's 0.76 is a value that a run can have: two of our ten have more. It is not a property of the method.
 # Over ten seeds the mean weight of a layer has a range of 0.4 to 0.8, while accuracy stays within a point.
 #
 # ## Classes and layers
@@ -99,37 +106,28 @@ for i, weight in enumerate(profiles.T, start=1):
 #
 # $$\bar\alpha_{c,i} = \frac{1}{|X_c|} \sum_{x \in X_c} \alpha_i(x)$$
 #
-# Each cell below is the mean of $\bar\alpha_{c,i}$ over trainings, with the standard deviation over trainings.
+# Each cell below is the mean of $\bar\alpha_{c,i}$ over runs, with the standard deviation over runs.
 
 # %%
-def class_profiles(masks):
-    profiles = [
-        class_profiles(result.attention, labels, len(CLASSES), mask)
-        for result, mask in zip(results, masks)
-    ]
-    return np.stack(profiles)
-
-
 panels = {
-    "all": class_profiles([None for r in results]),
-    "correct": class_profiles([r.correct for r in results]),
-    "incorrect": class_profiles([~r.correct for r in results]),
+    part: tables.class_profiles(results, len(CLASSES), part)
+    for part in ("all", "correct", "incorrect")
 }
 
-# %% mystnb={"image": {"alt": "Three heat maps of ten classes by three layers, for all, correct and incorrect test images. Nearly all means lie between 0.15 and 0.6, with standard deviations over trainings of about 0.3 to 0.5."}, "figure": {"caption": "Mean weight of each layer for each class, with the standard deviation over trainings: all test images, those predicted right, those predicted wrong.", "name": "fig-class-heatmaps"}}
+# %% mystnb={"image": {"alt": "Three heat maps of ten classes by three layers, for all, correct and incorrect test images. Nearly all means lie between 0.15 and 0.6, with standard deviations over runs of about 0.3 to 0.5."}, "figure": {"caption": "Mean weight of each layer for each class, with the standard deviation over runs: all test images, those predicted right, those predicted wrong.", "name": "fig-class-heatmaps"}}
 figures.class_heatmaps(panels, CLASSES)
 
 # %% [markdown]
 # Look at the second number in each cell. A standard deviation of 0.4 for a weight between 0 and 1 is nearly what a coin
-# would give (0.5): in one training the class sits on a layer, in the next it does not. The mean of such a column says
-# little. One training alone gives a heat map with clear structure, and it is tempting to explain that structure.
+# would give (0.5): in one run the class sits on a layer, in the next it does not. The mean of such a column says
+# little. One run alone gives a heat map with clear structure, and it is tempting to explain that structure.
 #
 # ## Is class 5's love of layer 1 real?
 #
 # The paper's heat map shows sandals (class 5) with 0.87 of their weight on layer 1, and trousers with 0.98 on layer 3.
-# Here is each of our trainings, with the paper's values as crosses:
+# Here is each of our runs, with the paper's values as crosses:
 
-# %% mystnb={"image": {"alt": "Three panels, one a layer. For almost every class the ten dots are spread from 0 to 1, many at one end or the other. The paper's crosses lie among them."}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one of our trainings, a cross the paper's heat map, which appears to be one training.", "name": "fig-profile-spread"}}
+# %% mystnb={"image": {"alt": "Three panels, one per layer. For almost every class the ten dots are spread from 0 to 1, many at one end or the other. The paper's crosses lie among them."}, "figure": {"caption": "Mean weight of each class on each layer. A dot is one of our runs, a cross the paper's heat map, which appears to be one run.", "name": "fig-profile-spread"}}
 figures.profile_spread(panels["all"], CLASSES, paper.CLASS_PROFILES["fashion_mnist"])
 
 # %%
@@ -138,14 +136,14 @@ print("sandals' weight on layer 1:", np.sort(sandals).round(2))
 print(f"mean {estimate(sandals):.2f}")
 
 # %% [markdown]
-# No. Some trainings give sandals nearly all of layer 1, others none of it. The paper's 0.87 is one draw. The same holds
+# No. Some runs give sandals nearly all of layer 1, others none of it. The paper's 0.87 is one draw. The same holds
 # for trousers and layer 3, and for nearly every class and layer in the figure: where a class goes is up to the seed.
 #
-# ## How much two trainings agree
+# ## How much two runs agree
 #
-# Three measures, each over all pairs of trainings. Class profiles: the correlation between two heat maps, after each
+# Three measures, each over all pairs of runs. Class profiles: the correlation between two heat maps, after each
 # layer's mean over classes is taken out. Images: the same for the weights of single images. Top layer: the share of
-# images whose largest weight is on the same layer, against what two shuffled trainings would share.
+# images whose largest weight is on the same layer, against what two shuffled runs would share.
 
 # %%
 by_class = pairwise_correlation(panels["all"])
@@ -157,13 +155,13 @@ for what, r in (("class profiles", by_class), ("single images", by_image)):
 print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chance")
 
 # %% [markdown]
-# On average two trainings agree no more than chance would have it. Single pairs agree or disagree strongly, in both
-# directions, as if each training picked layers for its classes at random.
+# On average two runs agree no more than chance would have it. Single pairs agree or disagree strongly, in both
+# directions, as if each run picked layers for its classes at random.
 #
 # So a profile describes *one trained network*: it says truly which layers that network weighs. It says nothing about the
 # data, since another network, as good, weighs others. Whether it is true to the network in a stronger sense, whether
-# removing a heavy layer hurts more, is a question for a later chapter. [Chapter 7](07_redundancy.ipynb) shows what
-# a sharp profile is worth, [chapter 8](08_stability.ipynb) repeats this comparison with twenty trainings.
+# removing a heavy layer hurts more, is a question for a later chapter. [The chapter on redundancy](redundancy.ipynb) shows what
+# a sharp profile is worth, [the chapter on stability](stability.ipynb) repeats this comparison with twenty runs.
 #
 # ## Right and wrong predictions
 #
@@ -176,7 +174,7 @@ entropies = [entropy(r.attention) for r in results]
 pairs = [(h[r.correct], h[~r.correct]) for h, r in zip(entropies, results)]
 effects = [entropy_effect(r.attention, r.correct) for r in results]
 
-# %% mystnb={"image": {"alt": "Left, cumulative curves: wrong predictions tend to have higher entropy than right ones, in every one of ten trainings. Right, the AUROC of ten trainings, from 0.57 to 0.74, mean 0.65 with a 95 percent interval from 0.61 to 0.69."}, "figure": {"caption": "Left: share of predictions whose entropy is below a value; thin lines are single trainings. Right: the chance that a wrong prediction has the higher entropy, a dot a training, with the mean and its 95 % interval.", "name": "fig-entropy"}}
+# %% mystnb={"image": {"alt": "Left, cumulative curves: wrong predictions tend to have higher entropy than right ones, in every one of ten runs. Right, the AUROC of ten runs, from 0.57 to 0.74, mean 0.65 with a 95 percent interval from 0.61 to 0.69."}, "figure": {"caption": "Left: share of predictions whose entropy is below a value; thin lines are single runs. Right: the chance that a wrong prediction has the higher entropy, one dot per run, with the mean and its 95 % interval.", "name": "fig-entropy"}}
 figures.entropy_of_right_and_wrong(pairs, effects)
 
 # %%
@@ -191,25 +189,32 @@ doubt = [auroc(1 - r.arrays["confidence"], ~r.correct) for r in results]
 print(f"AUROC of low confidence {estimate(doubt):.2f}")
 
 # %% [markdown]
-# The paper's claim holds: in each training wrong predictions have the more diffuse attention. It is the one thing here
-# that all ten seeds agree on ([chapter 8](08_stability.ipynb) tries ten more, and three of them do not). The effect is weak, though. Knowing the entropy helps to spot a mistake far less than knowing
+# The paper's claim holds: in each run wrong predictions have the more diffuse attention. It is the one thing here
+# that all ten seeds agree on ([the chapter on stability](stability.ipynb) tries ten more, and three of them do not). The effect is weak, though. Knowing the entropy helps to spot a mistake far less than knowing
 # the network's own confidence.
 #
 # ## What we found
-#
-# - The global profile is decided by the seed. Ten trainings of one setting put from 0.07 to 0.86 of the weight on the
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.depth_profiles import findings_of
+
+findings.show(findings_of(results))
+
+# %% [markdown]
+# - The global profile is decided by the seed. Ten runs of one setting put from 0.07 to 0.86 of the weight on the
 #   last layer.
 # - Class profiles are, too. Sandals' weight on layer 1 is anything from 0 to 1.
-# - Image by image, two trainings agree on the top layer hardly more often than chance.
-# - Attention is more diffuse on wrong predictions, in all ten trainings; as a sign of mistakes it is weaker than
+# - Image by image, two runs agree on the top layer hardly more often than chance.
+# - Attention is more diffuse on wrong predictions, in all ten runs; as a sign of mistakes it is weaker than
 #   confidence.
 #
 # These hold for the paper's settings on Fashion-MNIST, with test images and ten seeds.
 #
 # ## Exercises
 #
-# 1. Take the two trainings that agree most and the two that agree least (`by_class`). Do they differ in accuracy?
-# 2. ScalarMix has one weight a layer for all images. Load its runs (`head=["scalar_mix"]`) and compare the spread of
+# 1. Take the two runs that agree most and the two that agree least (`by_class`). Do they differ in accuracy?
+# 2. ScalarMix has one weight per layer for all images. Load its runs (`head=["scalar_mix"]`) and compare the spread of
 #    its weights over seeds with LAYA's global profile.
 # 3. Measure entropy's effect within one class, shirts for instance. Does it hold there?
 #

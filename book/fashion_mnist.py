@@ -13,38 +13,47 @@
 # %% [markdown]
 # # Fashion-MNIST: is the gain real?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/02_fashion_mnist.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/fashion_mnist.ipynb)
 #
 # - The paper's first benchmark again: its network, its protocol, its settings, with ten seeds in place of five.
 # - A control that the paper lacks: a head with LAYA's parameters that sees only the last layer.
 # - Differences between heads, seed by seed, with intervals and two kinds of test.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1, 2], "margin": 1.0}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
-seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each
-max_epochs: int = 50  # the longest training, in passes over the data
+seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one run of every head for each
+max_epochs: int = 50  # the longest run, in passes over the data
 margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
 
 # %%
@@ -79,7 +88,7 @@ print(f"LAYA against LastLayer: Welch's t = {t:.2f}, p = {p:.2f}")
 # | LastLayer | $h_3$ | linear |
 # | LastLayer + MLP | $h_3$ | one hidden layer, with as many parameters as LAYA's head: **our control** |
 # | Concat | $h_1, h_2, h_3$ | adapters, side by side, one hidden layer of $d^*$ units |
-# | ScalarMix | $h_1, h_2, h_3$ | adapters, one learned weight a layer, the same for every image |
+# | ScalarMix | $h_1, h_2, h_3$ | adapters, one learned weight per layer, the same for every image |
 # | LAYA | $h_1, h_2, h_3$ | adapters, weights computed for every image |
 #
 # LAYA has the settings that the paper chose: $d^* = 96$, $\tau = 1.5$, $\psi$ the identity, scorer width 192. The
@@ -93,8 +102,7 @@ print(f"LAYA against LastLayer: Welch's t = {t:.2f}, p = {p:.2f}")
 # lucky split gives to one head it gives to all. Comparing seed by seed takes that luck out.
 
 # %%
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(max_epochs=max_epochs)
@@ -112,7 +120,7 @@ tables.benchmark_table(table, published)
 
 # %% [markdown]
 # ± is the standard deviation over seeds; the interval is for the mean. Parameters are the head's alone. Seconds are for
-# one training on one core of a busy machine, an order of magnitude: `make bench` compares speeds.
+# one run on one core of a busy machine, an order of magnitude: `make bench` compares speeds.
 #
 # ## Differences, seed by seed
 #
@@ -173,7 +181,14 @@ print(f"Brown-Forsythe test that all heads have one variance: p = {spread.pvalue
 # does not tell the five apart. A claim about variance needs more runs than a claim about a mean.
 #
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.fashion_mnist import findings_of, headline
+
+findings.show(findings_of(results), headline(results))
+
+# %% [markdown]
 # - On Fashion-MNIST, LAYA is as accurate as the last layer alone, to within half a point. So are Concat, ScalarMix and
 #   the control.
 # - The paper's own table is compatible with that: Welch's $t$ is 0.14.
@@ -182,7 +197,7 @@ print(f"Brown-Forsythe test that all heads have one variance: p = {spread.pvalue
 #   epochs until it stops.
 #
 # A null result on one easy data set is no verdict on the idea. Weights over layers may earn their keep as an
-# explanation: [the next chapter](03_depth_profiles.ipynb) looks at them.
+# explanation: [the next chapter](depth_profiles.ipynb) looks at them.
 #
 # ## Exercises
 #
@@ -199,4 +214,4 @@ print(f"Brown-Forsythe test that all heads have one variance: p = {spread.pvalue
 #    is -0.13), so here the pairing took out no luck. That is known only afterwards.
 # ```
 #
-# **To go further**, add a seed to `seeds`: the chapter trains what is missing, about a minute a run, and keeps it.
+# **To go further**, add a seed to `seeds`: the chapter trains what is missing, about a minute per run, and keeps it.

@@ -13,41 +13,50 @@
 # %% [markdown]
 # # A frozen transformer: does LAYA find the best layer?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/11_frozen_transformer.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/frozen_transformer.ipynb)
 #
 # - A pretrained transformer, frozen: only heads are trained, on the features of its six layers.
 # - A linear probe of every single layer beside the five heads.
 # - Whether LAYA beats the best single layer, or only the last, and what its weights for each input are worth.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters", "pretrained"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters", "pretrained"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters,pretrained] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]}
 dataset: str = "imdb"  # or "docstrings": sentences from installed packages, no download
 encoder: str = "minilm"  # for images a ViT of timm, such as "vit_tiny_patch16_224"
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every head and probe for each
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run of every head and probe for each
 taus: list[float] = [1.3, 5.0, 20.0, 80.0]  # temperatures for the last experiment
 learning_rate: float = 1e-3  # Adam's
-max_epochs: int = 50  # the longest training, in passes over the data
+max_epochs: int = 50  # the longest run, in passes over the data
 margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
 
 # %%
@@ -91,8 +100,7 @@ print(f"{encoder}: {len(widths)} layers, {widths[-1]} wide")
 # %%
 import numpy as np
 
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(learning_rate=learning_rate, max_epochs=max_epochs)
@@ -108,15 +116,13 @@ probes = sweep(grid(head=["last_layer"], view=views, **common), ResultStore())
 from laya_nb.report import tables
 
 table = tables.percent_table(with_heads)
-table["validation"] = 100 * table["validation_accuracy"]
 table["last_loss"] = [result.history["train_loss"][-1] for result in with_heads]
 tables.benchmark_table(table, {})
 
 # %%
 probed = tables.percent_table(probes)
 probed["layer"] = [view[0] for view in probed["view"]]
-probed["validation"] = 100 * probed["validation_accuracy"]
-probed.groupby("layer")[["validation", "accuracy"]].mean().round(2)
+probed.groupby("layer")[["validation_accuracy", "accuracy"]].mean().round(2)
 
 # %% mystnb={"image": {"alt": "Rows of dots with intervals. Linear probes of six layers: 81.6, 82.2, 83.3, 83.6, 84.0 and 81.0 percent. Below them the heads: LastLayer 81.0, LastLayer + MLP 78.8, Concat 83.4, ScalarMix 85.6, LAYA 84.1 percent. Intervals are narrow, except that of LastLayer + MLP, which is two points wide."}, "figure": {"caption": "Test accuracy of a linear probe of each layer, and of the heads. A dot is a seed; bars are 95 % intervals of the mean.", "name": "fig-probes"}}
 from laya_nb import figures
@@ -127,7 +133,7 @@ by_head = {head: rows["accuracy"].to_numpy() for head, rows in table.groupby("he
 figures.probes_and_heads(by_layer, {head: by_head[head] for head in heads})
 
 # %%
-columns = ["last_loss", "validation", "accuracy"]
+columns = ["last_loss", "validation_accuracy", "accuracy"]
 table.groupby("head", sort=False)[columns].mean().round(2)
 
 # %% [markdown]
@@ -149,7 +155,7 @@ import pandas as pd
 
 from laya_nb.statistics import compare_all
 
-best = probed.groupby("layer")["validation"].mean().idxmax()
+best = probed.groupby("layer")["validation_accuracy"].mean().idxmax()
 probed["reader"], table["reader"] = probed["layer"], table["head"]
 rows = pd.concat([table[table["head"].isin(heads[1:])], probed])
 
@@ -168,34 +174,34 @@ tables.comparison_table(compare_all(readers, "accuracy", best, margin, by="reade
 #
 # ## What the weights for each input are worth
 #
-# ScalarMix and LAYA have the same adapters. ScalarMix has one weight a layer, so all it computes is a linear function of
+# ScalarMix and LAYA have the same adapters. ScalarMix has one weight per layer, so all it computes is a linear function of
 # the six layers. LAYA's weights depend on the review, and the paper's choice for IMDB adds $\psi$, two more layers.
 # Which of the two costs accuracy? We take $\psi$ away, and raise the temperature step by step: the weights of one review
 # come ever closer to those of another.
 
 # %%
 runs = grid(head=["laya"], psi=["identity"], temperature=taus, **common)
-even = sweep(runs, ResultStore())
-evened = tables.attention_table(even)
-evened["best_epoch"] = evened["best_epoch"].astype(float)
-evened["last_loss"] = [result.history["train_loss"][-1] for result in even]
+hot = sweep(runs, ResultStore())
+high_temperature = tables.attention_table(hot)
+high_temperature["best_epoch"] = high_temperature["best_epoch"].astype(float)
+high_temperature["last_loss"] = [result.history["train_loss"][-1] for result in hot]
 columns = ["accuracy", "entropy", "best_epoch", "last_loss"]
-evened.groupby("temperature")[columns].mean().round(2)
+high_temperature.groupby("temperature")[columns].mean().round(2)
 
-# %% mystnb={"image": {"alt": "Two panels against four temperatures from 1.3 to 80. Mean accuracy rises at every step, from 83.2 to 84.9 percent. The mean entropy of attention rises from 0.51 to 0.97."}, "figure": {"caption": "LAYA without ψ: test accuracy and mean entropy of attention against the temperature. A dot is a training, a bar the 95 % interval of the mean.", "name": "fig-evened"}}
+# %% mystnb={"image": {"alt": "Two panels against four temperatures from 1.3 to 80. Mean accuracy rises at every step, from 83.2 to 84.9 percent. The mean entropy of attention rises from 0.51 to 0.97."}, "figure": {"caption": "LAYA without ψ: test accuracy and mean entropy of attention against the temperature. A dot is a run, a bar the 95 % interval of the mean.", "name": "fig-high-temperature"}}
 panels = {"accuracy": "Accuracy, %", "entropy": "Entropy of attention"}
-figures.against_setting(evened, "temperature", panels, label=r"temperature $\tau$")
+figures.against_setting(high_temperature, "temperature", panels, label=r"temperature $\tau$")
 
 # %%
 from laya_nb.statistics import estimate, slopes
 
 mix = table[table["head"] == "scalar_mix"].assign(reader="ScalarMix")
-evened["reader"] = [f"τ = {tau:g}" for tau in evened["temperature"]]
-steps = pd.concat([mix, evened])
+high_temperature["reader"] = [f"τ = {tau:g}" for tau in high_temperature["temperature"]]
+steps = pd.concat([mix, high_temperature])
 tables.comparison_table(compare_all(steps, "accuracy", "ScalarMix", margin, by="reader"))
 
 # %%
-trend = estimate(slopes(evened, "accuracy", "temperature", log_x=True))
+trend = estimate(slopes(high_temperature, "accuracy", "temperature", log_x=True))
 print(f"ten times the temperature: {trend:+.2f} points")
 
 # %% [markdown]
@@ -214,7 +220,7 @@ laya = [result for result in with_heads if result.run["head"] == "laya"]
 attention = np.stack([result.attention for result in laya])
 profiles = attention.mean(axis=1)
 
-# %% mystnb={"image": {"alt": "Bar chart of the mean weight of six layers with five dots each. All bars lie between 0.13 and 0.20, and the dots close to them."}, "figure": {"caption": "Mean weight of each layer over the test set. A dot is one training, a bar the mean over trainings.", "name": "fig-frozen-profile"}}
+# %% mystnb={"image": {"alt": "Bar chart of the mean weight of six layers with five dots each. All bars lie between 0.13 and 0.20, and the dots close to them."}, "figure": {"caption": "Mean weight of each layer over the test set. A dot is one run, a bar the mean over runs.", "name": "fig-frozen-profile"}}
 figures.global_profile(profiles, None)
 
 # %%
@@ -227,7 +233,7 @@ agreement = [stats.spearmanr(profile, probe_accuracy).statistic for profile in p
 same = top_layer_agreement(attention).mean()
 chance = chance_agreement(attention).mean()
 print(f"rank correlation of a layer's weight with its probe's accuracy: {estimate(agreement):.2f}")
-print(f"two trainings, same top layer: {same:.0%} of the test set, {chance:.0%} by chance")
+print(f"two runs, same top layer: {same:.0%} of the test set, {chance:.0%} by chance")
 
 # %%
 mixes = [r.attention[0] for r in with_heads if r.run["head"] == "scalar_mix"]
@@ -236,7 +242,7 @@ print("mean weights, LAYA:     ", profiles.mean(axis=0).round(2))
 
 # %% [markdown]
 # All six layers get about as much, from LAYA and from ScalarMix alike. Better layers tend to get a little more weight:
-# the rank correlation is above 0, if not by much. Which layer comes first for a review is again the training's own
+# the rank correlation is above 0, if not by much. Which layer comes first for a review is again the run's own
 # affair: two of them agree on 26 % of the reviews, where chance gives 20 %.
 #
 # ## See it move
@@ -244,19 +250,27 @@ print("mean weights, LAYA:     ", profiles.mean(axis=0).round(2))
 # The same on sentences from the documentation of NumPy and PyTorch, with features computed now (half a minute):
 
 # %% tags=["nbval-ignore-output"]
-from laya_nb.runs import train_result
+from laya_nb.runs import train
 
 short = TrainingConfig(learning_rate=learning_rate, max_epochs=5)
 for run in grid(dataset=["docstrings/minilm"], head=["last_layer", "laya"], protocol=[short]):
-    print(f"{run.head}: accuracy {train_result(run).metrics['accuracy']:.1%}")
+    model, result = train(run)
+    print(f"{run.head}: accuracy {result.metrics['accuracy']:.1%}")
 
 # %% [markdown]
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.frozen_transformer import findings_of, headline
+
+findings.show(findings_of(with_heads, probes), headline(with_heads))
+
+# %% [markdown]
 # - On a frozen transformer the last layer is not the best one: a probe of the fifth layer is 3.0 points more accurate.
 # - LAYA beats the last layer by 3.1 points, and is no better than the best single layer: 0.14 points, 95 % interval
 #   -0.23 to +0.50.
-# - ScalarMix, with one weight a layer for all inputs, beats the best layer by 1.6 points, and LAYA by 1.5.
+# - ScalarMix, with one weight per layer for all inputs, beats the best layer by 1.6 points, and LAYA by 1.5.
 # - Weights that depend on the input cost accuracy here. The more alike they are made, the better LAYA becomes.
 #
 # ## Exercises
@@ -271,7 +285,7 @@ for run in grid(dataset=["docstrings/minilm"], head=["last_layer", "laya"], prot
 # 1. No: with five seeds LAYA has 84.0 % and ScalarMix 85.5 % there.
 # 2. Yes: by 1.0 points, 95 % interval 0.6 to 1.4.
 # 3. LAYA - ScalarMix: -1.49 points, 95 % interval -2.03 to -0.96.
-# 4. Of the reviews that at least one of two gets wrong, both get wrong: 67 % with two trainings of ScalarMix, 52 % with
+# 4. Of the reviews that at least one of two gets wrong, both get wrong: 67 % with two runs of ScalarMix, 52 % with
 #    two of LAYA, 53 % with one of each. Two LAYA heads differ from each other as much as from ScalarMix.
 # ```
 #

@@ -13,39 +13,48 @@
 # %% [markdown]
 # # IMDB: the paper's third benchmark
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/10_imdb.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/imdb.ipynb)
 #
 # - Reviews of films, a recurrent network of two layers, and the five heads.
-# - The benchmark and its tests, as in chapter 2, beside the paper's numbers.
-# - Two layers share attention about equally in the paper. Here: whether each training shares it so.
+# - The benchmark and its tests, as in the chapter on Fashion-MNIST, beside the paper's numbers.
+# - Two layers share attention about equally in the paper. Here: whether each run shares it so.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]}
 dataset: str = "imdb"  # or "docstrings": sentences from installed packages, no download
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every head for each
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run of every head for each
 learning_rate: float = 1e-3  # Adam's
-max_epochs: int = 50  # the longest training, in passes over the data
+max_epochs: int = 50  # the longest run, in passes over the data
 margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
 
 # %%
@@ -57,7 +66,7 @@ parameters.check(globals())
 # ## What the paper reports
 #
 # Twice 25,000 reviews, half of them positive {cite}`imdb`. The paper's means and standard deviations over five seeds
-# allow Welch's test, as in [chapter 2](02_fashion_mnist.ipynb):
+# allow Welch's test, as in [the chapter on Fashion-MNIST](fashion_mnist.ipynb):
 
 # %%
 from laya_nb.runs import paper
@@ -86,7 +95,7 @@ print(f"LAYA against LastLayer: Welch's t = {t:.2f}, p = {p:.2f}")
 
 # %%
 from laya_nb.backbones import BiLSTM
-from laya_nb.runs import count_parameters
+from laya_nb.heads import count_parameters
 
 backbone = BiLSTM(20_000, [16, 16]).eval()  # no dropout
 words = count_parameters(backbone.embedding)
@@ -106,7 +115,7 @@ for alone, filled in zip(backbone(review), backbone(padded)):
 
 # %% [markdown]
 # **Prediction.** The paper finds attention shared: 0.48 on layer 1, 0.52 on layer 2. With Fashion-MNIST
-# ([chapter 3](03_depth_profiles.ipynb)) such a mean hid trainings that each chose another layer. We expect no gain in
+# ([the chapter on depth profiles](depth_profiles.ipynb)) such a mean hid runs that each chose another layer. We expect no gain in
 # accuracy, and shares that differ from seed to seed.
 #
 # ## The benchmark
@@ -116,9 +125,8 @@ import numpy as np
 
 from laya_nb import figures
 from laya_nb.report import tables
-from laya_nb.runs import grid, sweep
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.statistics import compare_all
-from laya_nb.runs import ResultStore
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(learning_rate=learning_rate, max_epochs=max_epochs)
@@ -139,7 +147,7 @@ figures.accuracy_and_differences(table, comparisons, published)
 # %% [markdown]
 # Our accuracies are the paper's, to within its standard deviations. No head is shown to differ from LastLayer, and with
 # five seeds none is shown to be equivalent, either: LAYA's difference is -0.09 points, and anything from -0.68 to +0.50
-# would fit. One training of the control stopped two points below its others; that is what a seed can do here.
+# would fit. One run of the control stopped two points below its others; that is what a seed can do here.
 #
 # How long does it take?
 
@@ -151,7 +159,7 @@ print(f"training loss: first epoch {np.mean([loss[0] for loss in losses]):.2f},"
       f"last {np.mean([loss[-1] for loss in losses]):.2f}")
 
 # %% [markdown]
-# The best epoch is the first, second or third of every training. From then on the training loss falls on and validation
+# The best epoch is the first, second or third of every run. From then on the training loss falls on and validation
 # accuracy does not rise: the network learns its training reviews by heart.
 #
 # ## Where attention goes
@@ -160,35 +168,33 @@ print(f"training loss: first epoch {np.mean([loss[0] for loss in losses]):.2f},"
 laya = [result for result in results if result.run["head"] == "laya"]
 attention = np.stack([result.attention for result in laya])
 profiles = attention.mean(axis=1)
-print("weight of layer 2 in each training:", profiles[:, -1].round(2))
+print("weight of layer 2 in each run:", profiles[:, -1].round(2))
 
-# %% mystnb={"image": {"alt": "Bar chart of the mean weight of two layers with a dot for each of five trainings. Layer 1: mean 0.71, dots from 0.47 to 1.00. Layer 2: mean 0.29, dots from 0.00 to 0.53. The paper's 0.52 is marked at layer 2."}, "figure": {"caption": "Mean weight of each layer over the test reviews. A dot is one training, a bar the mean over trainings, the line the paper's value for the last layer.", "name": "fig-imdb-profile"}}
+# %% mystnb={"image": {"alt": "Bar chart of the mean weight of two layers with a dot for each of five runs. Layer 1: mean 0.71, dots from 0.47 to 1.00. Layer 2: mean 0.29, dots from 0.00 to 0.53. The paper's 0.52 is marked at layer 2."}, "figure": {"caption": "Mean weight of each layer over the test reviews. A dot is one run, a bar the mean over runs, the line the paper's value for the last layer.", "name": "fig-imdb-profile"}}
 figures.global_profile(profiles, paper.LAST_LAYER_WEIGHT["imdb"])
 
 # %%
-from laya_nb.analysis.attention import auroc, class_profiles, entropy_effect
-from laya_nb.analysis.stability import chance_agreement, top_layer_agreement
-
-labels = laya[0].arrays["label"]
-by_class = np.stack([class_profiles(r.attention, labels, 2) for r in laya])
+by_class = tables.class_profiles(laya, num_classes=2)
 spread = np.ptp(attention[..., -1], axis=1)
 print("over reviews, layer 2's weight ranges over:", spread.round(2))
 
-# %% mystnb={"image": {"alt": "Two panels, one a layer, with five dots for each class. The weight of layer 1 lies between 0.47 and 1.00 for negative reviews and between 0.41 and 1.00 for positive ones."}, "figure": {"caption": "Mean weight of each class of reviews on each layer. A dot is one training.", "name": "fig-imdb-classes"}}
+# %% mystnb={"image": {"alt": "Two panels, one per layer, with five dots for each class. The weight of layer 1 lies between 0.47 and 1.00 for negative reviews and between 0.41 and 1.00 for positive ones."}, "figure": {"caption": "Mean weight of each class of reviews on each layer. A dot is one run.", "name": "fig-imdb-classes"}}
 figures.profile_spread(by_class, ["negative", "positive"], None)
 
 # %%
+from laya_nb.analysis.stability import chance_agreement, top_layer_agreement
+
 same = top_layer_agreement(attention)
 chance = chance_agreement(attention)
 print(f"same top layer: {same.mean():.0%} of reviews, {chance.mean():.0%} by chance")
 
 # %% [markdown]
-# The paper's halves are one of many possibilities. One of our trainings reads the first layer alone, for every review;
+# The paper's halves are one of many possibilities. One of our runs reads the first layer alone, for every review;
 # one mixes the layers in the same proportion for all; one sends negative reviews to the first layer and shares the
 # positive ones. All five are about as accurate. Two of them agree on the top layer as often as chance has it.
 #
-# So this is the answer of [chapter 3](03_depth_profiles.ipynb) again, not that of [chapter 9](09_cifar10.ipynb), where
-# every training reads the last layer: a profile describes one trained network.
+# So this is the answer of [the chapter on depth profiles](depth_profiles.ipynb) again, not that of [the chapter on CIFAR-10](cifar10.ipynb), where
+# every run reads the last layer: a profile describes one trained network.
 #
 # ## Right and wrong predictions
 #
@@ -196,6 +202,7 @@ print(f"same top layer: {same.mean():.0%} of reviews, {chance.mean():.0%} by cha
 # and the same for low confidence:
 
 # %%
+from laya_nb.analysis.attention import auroc, entropy_effect
 from laya_nb.statistics import estimate
 
 effects = [entropy_effect(r.attention, r.correct).auroc for r in laya]
@@ -204,7 +211,7 @@ print(f"entropy of attention: AUROC {estimate(effects):.2f}")
 print(f"low confidence:       AUROC {estimate(doubt):.2f}")
 
 # %% [markdown]
-# Not shown here: the interval contains 0.5, and the five trainings go both ways. Low confidence tells mistakes: AUROC
+# Not shown here: the interval contains 0.5, and the five runs go both ways. Low confidence tells mistakes: AUROC
 # 0.82.
 #
 # ## See it move
@@ -213,28 +220,35 @@ print(f"low confidence:       AUROC {estimate(doubt):.2f}")
 # does a sentence come from?
 
 # %% tags=["nbval-ignore-output"]
-from laya_nb.runs import train_result
+from laya_nb.runs import train
 
 short = TrainingConfig(learning_rate=learning_rate, max_epochs=3)
 for run in grid(dataset=["docstrings"], hidden_dims=[[16, 16]], d_star=[16], protocol=[short]):
-    live = train_result(run)
+    model, live = train(run)
     print(f"accuracy {live.metrics['accuracy']:.0%}, mean weights {live.attention.mean(axis=0).round(2)}")
 
 # %% [markdown]
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.imdb import findings_of, headline
+
+findings.show(findings_of(results), headline(results))
+
+# %% [markdown]
 # - On IMDB no head is shown to be more or less accurate than the last layer alone. For LAYA, five seeds leave room for
 #   anything from -0.68 to +0.50 points.
-# - The weight of the last layer goes from 0.00 to 0.53 over five trainings. The paper's 0.52 is within that range.
+# - The weight of the last layer goes from 0.00 to 0.53 over five runs. The paper's 0.52 is within that range.
 # - Entropy of attention does not tell mistakes: AUROC 0.55, 95 % interval 0.43 to 0.66.
 #
 # ## Exercises
 #
-# 1. Is LAYA better than ScalarMix, which has one weight a layer for all reviews? Use `compare` as in chapter 2.
+# 1. Is LAYA better than ScalarMix, which has one weight per layer for all reviews? Use `compare` as in the chapter on Fashion-MNIST.
 # 2. In which epoch is each head best? Use `table`.
-# 3. With the data at hand, read the review that the first training sends furthest to layer 2: its words are
-#    `text.vocabulary("imdb")` at the ids in `data.load("imdb").test.x`.
-# 4. Which training is the one that treats the classes differently? Does its entropy tell mistakes?
+# 3. With the data at hand, read the review that the first run sends furthest to layer 2: its words are
+#    `laya_nb.data.imdb.vocabulary()` at the ids in `data.load("imdb").test.x`.
+# 4. Which run is the one that treats the classes differently? Does its entropy tell mistakes?
 #
 # ```{dropdown} Solutions
 # 1. Not shown: +0.33 points, 95 % interval -0.17 to +0.84.
@@ -244,4 +258,4 @@ for run in grid(dataset=["docstrings"], hidden_dims=[[16, 16]], d_star=[16], pro
 #    but so is that of seed 3, which weighs all reviews alike.
 # ```
 #
-# **To go further**, add a seed to `seeds`: five trainings of two to four minutes each.
+# **To go further**, add a seed to `seeds`: five runs of two to four minutes each.

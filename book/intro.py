@@ -22,36 +22,40 @@
 # This book asks what the paper did not. Is the gain in accuracy real? Do the weights mean anything?
 # Every number here comes from networks that this project trained, and every chapter can be run and changed.
 
-# %% tags=["remove-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["remove-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters", "remove-input"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters", "remove-input"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1]}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
-colours: str = "cifar10_jpeg"  # the copy that chapter 9 measures on; "cifar10": the original, downloaded
-texts: str = "imdb"  # or "docstrings": sentences from installed packages, no download
-seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one training of every head for each seed
-ablation_seeds: list[int] = [0, 1, 2, 3, 4]  # the same for each setting of an ablation
-grid_seeds: list[int] = [0, 1, 2]  # trainings of each of the paper's 36 settings
-stability_seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]  # trainings whose attention is compared
-max_epochs: int = 50  # the longest training, in passes over the data
+seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one run of every head per seed
+max_epochs: int = 50  # the longest run, in passes over the data
 
 # %% tags=["remove-input"]
 from laya_nb.report import parameters
@@ -67,7 +71,7 @@ from laya_nb import figures
 figures.head_diagram()
 
 # %% [markdown]
-# [Chapter 1](01_mechanism.ipynb) builds this head step by step.
+# [The chapter on the mechanism](mechanism.ipynb) builds this head step by step.
 #
 # ## What the book finds
 #
@@ -76,24 +80,16 @@ figures.head_diagram()
 # Two heads with the same seed start from the same backbone and see the same data in the same order, so they are compared seed by seed.
 
 # %% tags=["remove-input"]
-from laya_nb.runs import HEADS, grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import BENCHMARK_HEADS, ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(max_epochs=max_epochs)
-runs = grid(dataset=[dataset], head=HEADS, seed=seeds, protocol=[protocol])
+runs = grid(dataset=[dataset], head=BENCHMARK_HEADS, seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 
-# %% tags=["hide-input"]
-from IPython.display import Markdown
-
-from laya_nb.report import findings
-
-Markdown(findings.markdown_table(findings.fashion_mnist(results)))
-
 # %% tags=["hide-input", "main-figure"] mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-main"}}
+from laya_nb.report import findings, tables
 from laya_nb.runs import paper
-from laya_nb.report import tables
 from laya_nb.statistics import compare_all
 
 table = tables.percent_table(results)
@@ -101,84 +97,43 @@ comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
 figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mnist"])
 
 # %% [markdown]
-# Chapters 4 to 8 take the head apart: one setting at a time, five seeds each, and twenty seeds for the last question.
-
-# %% tags=["remove-input"]
-few = {"dataset": [dataset], "protocol": [protocol], "seed": ablation_seeds}
-taus = [0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 10.0]
-temperature = sweep(grid(temperature=taus, **few), ResultStore())
-shapes = [[128] * layers for layers in (1, 2, 3, 4, 6, 8)]
-depth = sweep(grid(hidden_dims=shapes, head=["last_layer", "laya"], **few), ResultStore())
-
-# %% tags=["remove-input"]
-widths = [8, 32, 96, 256, 512, 1024]
-capacity = sweep(grid(d_star=widths, scorer_width=[192], **few), ResultStore())
-as_it_is = sweep(grid(**few), ResultStore())
-copies = sweep(grid(view=[["h3", "h3", "h3"]], **few), ResultStore())
-noisy = sweep(grid(view=[["noise1", "h2", "h3"]], **few), ResultStore())
-
-# %% tags=["remove-input"]
-from laya_nb.runs import Run
-
-settings = paper.grid_settings("fashion_mnist")
-tried = [
-    Run(seed=seed, dataset=dataset, protocol=protocol, **setting) for setting in settings for seed in grid_seeds
-]
-tried = sweep(tried, ResultStore())
-
-# %% tags=["remove-input"]
-twenty = sweep(grid(dataset=[dataset], seed=stability_seeds, protocol=[protocol]), ResultStore())
-ablations = [
-    *findings.temperature(temperature),
-    *findings.capacity(capacity, widest=1024, reference=96),
-    *findings.choice(tried),
-    *findings.depth(depth),
-    *findings.redundancy(as_it_is, copies, noisy),
-    *findings.stability(twenty),
-]
+# The chapters ask more than this. Some take the head apart, one setting at a time. Others take it beyond the first
+# benchmark: to small colour pictures, read by a convolutional network, to reviews of films, read by a recurrent one, and
+# to a pretrained network that stays as it is. There a head has most to do, because the network cannot put into its last
+# layer what the head needs. All findings, each with a link to the chapter that shows it:
 
 # %% tags=["hide-input"]
-Markdown(findings.markdown_table(ablations))
-
-# %% [markdown]
-# The paper has two other benchmarks: small colour pictures, read by a convolutional network, and reviews of films, read by
-# a recurrent one. And a pretrained network, which stays as it is, asks most of a head: it cannot put into its last layer
-# what the head needs.
-
-# %% tags=["remove-input"]
-faster = TrainingConfig(learning_rate=1e-3, max_epochs=max_epochs)
-others = {"head": HEADS, "seed": ablation_seeds, "protocol": [faster]}
-pictures = sweep(grid(dataset=[colours], backbone=["cnn"], **others), ResultStore())
-reviews = sweep(grid(dataset=[texts], **others), ResultStore())
-
-# %% tags=["remove-input"]
-frozen = sweep(grid(dataset=[f"{texts}/minilm"], **others), ResultStore())
-layers = [[f"h{i}"] for i in range(1, 7)]
-probes = grid(dataset=[f"{texts}/minilm"], view=layers, **others | {"head": ["last_layer"]})
-probes = sweep(probes, ResultStore())
-
-# %% tags=["hide-input"]
-beyond = [
-    *findings.benchmark(pictures, "cifar10", "CIFAR-10 (JPEG copy)", "09_cifar10"),
-    *findings.benchmark(reviews, "imdb", "IMDB", "10_imdb"),
-    *findings.frozen(frozen, probes, "Frozen transformer"),
-]
-Markdown(findings.markdown_table(beyond))
+findings.table(findings.load_all())
 
 # %% [markdown]
 # ## How to read on
 #
-# - [Chapter 1](01_mechanism.ipynb): how the head works, in small cells, and what it says about a handful of images.
-# - [Chapter 2](02_fashion_mnist.ipynb): the paper's benchmark, with ten seeds, a control of equal size, and tests.
-# - [Chapter 3](03_depth_profiles.ipynb): which layers the head looks at, and whether another seed would say the same.
-# - [Chapter 4](04_temperature.ipynb): eight temperatures, a factor of 100 apart, and what the scorer makes of them.
-# - [Chapter 5](05_adapter_capacity.ipynb): how wide the adapters must be, and how much of a choice among 36 settings
-#   is luck.
-# - [Chapter 6](06_depth.ipynb): one to eight hidden layers.
-# - [Chapter 7](07_redundancy.ipynb): copied layers, layers of noise, shared weights, and two ways to collapse.
-# - [Chapter 8](08_stability.ipynb): twenty trainings, and whether one of them can be trusted as an explanation.
-# - [Chapter 9](09_cifar10.ipynb): the paper's convolutional benchmark, with five heads and tests.
-# - [Chapter 10](10_imdb.ipynb): the paper's recurrent benchmark, the same way.
-# - [Chapter 11](11_frozen_transformer.ipynb): a pretrained transformer, a probe of each of its layers, and the heads.
-# - [Chapter 12](12_bring_your_own.ipynb): a LAYA head on a network and data of your own; saved, shared, exported.
-# - [Run it yourself](run_it_yourself.md): read, open in Colab, or change a parameter and run a chapter at home.
+# <!-- chapters -->
+#
+# **The head and its benchmark**
+#
+# - [The mechanism, step by step](mechanism.ipynb)
+# - [Fashion-MNIST: is the gain real?](fashion_mnist.ipynb)
+# - [Depth profiles: which layers, and says who?](depth_profiles.ipynb)
+#
+# **Ablations**
+#
+# - [Temperature: sharper attention, same accuracy?](temperature.ipynb)
+# - [Adapter capacity: how wide must the adapters be?](adapter_capacity.ipynb)
+# - [Depth: does the gain grow with the network?](depth.ipynb)
+# - [Redundancy: copies, noise, and two ways to collapse](redundancy.ipynb)
+# - [Stability: can one run be trusted as an explanation?](stability.ipynb)
+#
+# **Beyond the MLP**
+#
+# - [CIFAR-10: the paper's second benchmark](cifar10.ipynb)
+# - [IMDB: the paper's third benchmark](imdb.ipynb)
+# - [A frozen transformer: does LAYA find the best layer?](frozen_transformer.ipynb)
+# - [Bring your own: any network, any data](bring_your_own.ipynb)
+#
+# **Using this book**
+#
+# - [Run it yourself](run_it_yourself.md)
+# - [References](references.md)
+#
+# <!-- /chapters -->

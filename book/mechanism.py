@@ -13,37 +13,46 @@
 # %% [markdown]
 # # The mechanism, step by step
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/01_mechanism.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/mechanism.ipynb)
 #
 # - The head in five small steps, each a formula, a line of code and a number to look at.
 # - What the temperature does to the weights.
 # - A trained head at work: which layers it looks at for eight real images.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "images_shown": 4}
 dataset: str = "fashion_mnist"  # the trained head's, or "fashion_mnist_sample"
-seed: int = 0  # of that training; 0 is published, others are trained here
-max_epochs: int = 50  # its longest training, in passes over the data
+seed: int = 0  # of that run; 0 is published, others are trained here
+max_epochs: int = 50  # its longest run, in passes over the data
 images_shown: int = 8  # how many test images to look at, a quarter of them mistakes
 
 # %%
@@ -85,13 +94,13 @@ z = torch.stack([adapter(h) for adapter, h in zip(adapters, hidden_states)], dim
 tuple(z.shape)  # inputs, layers, d*
 
 # %% [markdown]
-# ## 3. Scores: one number a layer, from all layers
+# ## 3. Scores: one number per layer, from all layers
 #
 # A small network, the *scorer*, sees all adapted states side by side and gives each layer a score:
 #
 # $$s(x) = W_2\,\mathrm{GELU}\big(W_1\,[z_1;\, z_2;\, z_3] + c_1\big) + c_2 \in \mathbb{R}^{3}$$
 #
-# So a layer's score depends on what the other layers say. That is what sets LAYA apart from one fixed weight a layer
+# So a layer's score depends on what the other layers say. That is what sets LAYA apart from one fixed weight per layer
 # (ScalarMix, the mixture that ELMo made popular {cite}`elmo`).
 
 # %%
@@ -170,14 +179,13 @@ packaged = head(hidden_states)
 #
 # ## A trained head at work
 #
-# Now a real one: the network of [chapter 2](02_fashion_mnist.ipynb), trained on the 60,000 images of Fashion-MNIST.
+# Now a real one: the network of [the chapter on Fashion-MNIST](fashion_mnist.ipynb), trained on the 60,000 images of Fashion-MNIST.
 # Its layers have 512, 256 and 128 units. The images below are from the test set, the first ones that it gets right and
 # the first ones that it gets wrong.
 
 # %%
 from laya_nb import data
-from laya_nb.runs.checkpoints import trained_model
-from laya_nb.runs import Run
+from laya_nb.runs import Run, trained_model
 from laya_nb.training import TrainingConfig, predict
 
 run = Run(dataset=dataset, seed=seed, protocol=TrainingConfig(max_epochs=max_epochs))
@@ -202,26 +210,26 @@ figures.attention_on_images(
 # %% [markdown]
 # For most images one layer takes nearly all the weight, and it is not the last one. The shoe is treated otherwise.
 # This looks like an explanation. Before you believe it, see what another seed says in
-# [chapter 3](03_depth_profiles.ipynb).
+# [the chapter on depth profiles](depth_profiles.ipynb).
 #
 # ## What we saw
 #
 # - The head is a softmax over layers, scored from all layers at once: five steps, about ten lines.
 # - Temperature moves the weights between one layer and all layers, if the scores stay as they are.
 # - The weights are a by-product of every prediction. Whether they *mean* something is the question of
-#   [chapter 3](03_depth_profiles.ipynb).
+#   [the chapter on depth profiles](depth_profiles.ipynb).
 #
 # ## Exercises
 #
 # 1. Set `tau` to 0.1 in step 4 and run the cells below it. What happens to the two rows?
 # 2. Multiply the last layer of `scorer` by 10 instead. Can you tell the two changes apart from `alpha` alone?
-# 3. Change `seed` to another number in the parameters cell and run the chapter. A training takes about a minute on two
+# 3. Change `seed` to another number in the parameters cell and run the chapter. A run takes about a minute on two
 #    cores. Does the head look at the same layers for the same images?
 #
 # ```{dropdown} Solutions
 # 1. The larger score takes nearly all the weight.
 # 2. No: only the ratio $s/\tau$ enters. A scorer that is free to grow can undo a temperature.
-# 3. Chapter 3 does this for ten seeds.
+# 3. The chapter on depth profiles does this for ten seeds.
 # ```
 #
 # **To go further**, pass your own hidden states to `LAYAHead`: any list of tensors of shape (batch, width).

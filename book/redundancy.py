@@ -13,39 +13,48 @@
 # %% [markdown]
 # # Redundancy: copies, noise, and two ways to collapse
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/07_redundancy.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/redundancy.ipynb)
 #
 # - A layer shown twice, or three times and nothing else: what does attention do with copies?
 # - A layer replaced by noise: does attention ignore it?
 # - Layers with shared weights; collapse to uniform weights, collapse to one layer, and what causes each.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1], "extreme_taus": [0.1]}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training of every condition for each seed
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run of every condition for each seed
 extreme_taus: list[float] = [0.1, 100.0]  # temperatures for the two ways to collapse
 margin: float = 0.5  # points of accuracy: less than this is too small to matter
-max_epochs: int = 50  # the longest training, in passes over the data
+max_epochs: int = 50  # the longest run, in passes over the data
 
 # %%
 from laya_nb.report import parameters
@@ -93,8 +102,7 @@ print("the two copies are equal:", torch.equal(shown[2], shown[3]))
 # ## Measurement
 
 # %%
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 common = {"dataset": [dataset], "seed": seeds, "protocol": [TrainingConfig(max_epochs=max_epochs)]}
@@ -113,24 +121,28 @@ from laya_nb import figures
 from laya_nb.report import tables
 from laya_nb.statistics import estimate
 
-def weights(view):
-    """Mean weights of each hidden state, one row a training."""
-    rows = as_it_is if view is None else [r for r in shown if r.run["view"] == view]
-    return np.stack([r.attention.mean(axis=0) for r in rows])
+def with_view(view):
+    return [result for result in shown if result.run["view"] == view]
+
+
+def weights(results):
+    """Mean weights of each hidden state, one row per run."""
+    return np.stack([result.attention.mean(axis=0) for result in results])
 
 
 def panels(views):
-    usual = {"as it is": (["h1", "h2", "h3"], weights(None))}
-    return usual | {", ".join(view): (view, weights(view)) for view in views}
+    usual = {"as it is": (["h1", "h2", "h3"], weights(as_it_is))}
+    return usual | {", ".join(view): (view, weights(with_view(view))) for view in views}
 
 # %% [markdown]
 # ## Copies
 
-# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five trainings. As it is: three layers with widely spread weights. With h3 shown twice, the second copy gets about 0.25 and the first 0.06. With h1 shown twice, both get about 0.16. With h3 three times, the copies get 0.27, 0.41 and 0.31, spread from 0.1 to 0.5."}, "figure": {"caption": "Mean weight of each hidden state that the head sees. A dot is a training, in the order of the seeds; a bar is the mean over seeds; the dotted line marks uniform weights.", "name": "fig-copies"}}
+# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five runs. As it is: three layers with widely spread weights. With h3 shown twice, the second copy gets about 0.25 and the first 0.06. With h1 shown twice, both get about 0.16. With h3 three times, the copies get 0.27, 0.41 and 0.31, spread from 0.1 to 0.5."}, "figure": {"caption": "Mean weight of each hidden state that the head sees. A dot is a run, in the order of the seeds; a bar is the mean over seeds; the dotted line marks uniform weights.", "name": "fig-copies"}}
 figures.mean_weights(panels(COPIES))
 
 # %%
-usual, twice_3, twice_1 = weights(None), weights(COPIES[0]), weights(COPIES[1])
+usual = weights(as_it_is)
+twice_3, twice_1 = weights(with_view(COPIES[0])), weights(with_view(COPIES[1]))
 both_3, both_1 = twice_3[:, 2:].sum(axis=1), twice_1[:, :2].sum(axis=1)
 print(f"h3 alone {estimate(usual[:, 2]):.2f}, two copies {estimate(both_3):.2f}")
 print(f"h1 alone {estimate(usual[:, 0]):.2f}, two copies {estimate(both_1):.2f}")
@@ -146,27 +158,22 @@ for name, pair in pairs.items():
 # prediction is not borne out: two copies together are not shown to get more than the layer alone.
 #
 # The last panel holds the surprise. Its bars look like uniform weights. They are not; they are means over images. Here is
-# one training on three layers, and one on three copies of the last:
+# one run on three layers, and one on three copies of the last:
 
-# %% mystnb={"image": {"alt": "Two heat maps of ten classes by three columns, each from one training. Left, the three layers. Right, three copies of the last layer, just as sharp: sandals, sneakers and boots have 0.98 to 1.00 in the first copy, T-shirts and dresses about 0.9 in the second, trousers, pullovers, coats and bags about 0.95 in the third."}, "figure": {"caption": "Mean weight of each class, one training each. Left: three layers. Right: the same layer three times.", "name": "fig-copies-profile"}}
-from laya_nb.analysis.attention import class_profiles, entropy, entropy_effect
-from laya_nb.analysis.stability import class_distances, pairwise_correlation
+# %% mystnb={"image": {"alt": "Two heat maps of ten classes by three columns, each from one run. Left, the three layers. Right, three copies of the last layer, just as sharp: sandals, sneakers and boots have 0.98 to 1.00 in the first copy, T-shirts and dresses about 0.9 in the second, trousers, pullovers, coats and bags about 0.95 in the third."}, "figure": {"caption": "Mean weight of each class, one run each. Left: three layers. Right: the same layer three times.", "name": "fig-copies-profile"}}
 from laya_nb.data.images import FASHION_MNIST_CLASSES as CLASSES
 
-def profile(result):
-    return class_profiles(result.attention, result.arrays["label"], len(CLASSES))
-
-
-three_copies = [r for r in shown if r.run["view"] == COPIES[2]]
-figures.profiles_side_by_side(
-    {
-        "h1, h2, h3": (["h1", "h2", "h3"], profile(as_it_is[0])),
-        "h3, h3, h3": (["h3", "h3", "h3"], profile(three_copies[0])),
-    },
-    CLASSES,
-)
+three_copies = with_view(COPIES[2])
+one, other = (tables.class_profiles(rows[:1], len(CLASSES))[0] for rows in (as_it_is, three_copies))
+profiles = {
+    "h1, h2, h3": (["h1", "h2", "h3"], one),
+    "h3, h3, h3": (["h3", "h3", "h3"], other),
+}
+figures.profiles_side_by_side(profiles, CLASSES)
 
 # %%
+from laya_nb.analysis.attention import entropy
+
 for name, rows in (("h1, h2, h3", as_it_is), ("h3, h3, h3", three_copies)):
     entropies = [entropy(r.attention).mean() for r in rows]
     top = [r.attention.max(axis=1).mean() for r in rows]
@@ -185,31 +192,30 @@ for name, rows in (("h1, h2, h3", as_it_is), ("h3, h3, h3", three_copies)):
 #
 # ## Noise
 
-# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five trainings. Where a layer is replaced by noise, its weight is zero or close to it in all trainings."}, "figure": {"caption": "Mean weight of each hidden state where some are noise (grey): the same layer's state for another image.", "name": "fig-noise"}}
+# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five runs. Where a layer is replaced by noise, its weight is zero or close to it in all runs."}, "figure": {"caption": "Mean weight of each hidden state where some are noise (grey): the same layer's state for another image.", "name": "fig-noise"}}
 figures.mean_weights(panels(NOISE))
 
 # %%
 for view in NOISE:
     noise = [i for i, name in enumerate(view) if name.startswith("noise")]
-    on_noise = weights(view)[:, noise].sum(axis=1)
+    on_noise = weights(with_view(view))[:, noise].sum(axis=1)
     mean, most = on_noise.mean(), on_noise.max()
     print(f"{', '.join(view)}: weight on noise {mean:.4f}, at most {most:.4f}")
 
 # %% [markdown]
-# Noise gets next to nothing, in all fifteen trainings. This prediction holds in its simplest form: the weights go to 0.
+# Noise gets next to nothing, in all fifteen runs. This prediction holds in its simplest form: the weights go to 0.
 #
 # Does it cost accuracy to lose a layer? Each condition against the network as it is, seeds paired:
 
 # %%
 from laya_nb.statistics import compare, holm
 
-def accuracies(view):
-    rows = as_it_is if view is None else [r for r in shown if r.run["view"] == view]
-    return [100 * r.metrics["accuracy"] for r in rows]
+def accuracies(results):
+    return tables.percent_table(results)["accuracy"]
 
 
 tables.comparison_table(holm({
-    ", ".join(view): compare(accuracies(view), accuracies(None), margin)
+    ", ".join(view): compare(accuracies(with_view(view)), accuracies(as_it_is), margin)
     for view in COPIES + NOISE
 }))
 
@@ -221,14 +227,14 @@ tables.comparison_table(holm({
 # ## Shared weights
 #
 # Networks of four and eight hidden layers of width 128: once with separate layers (those of
-# [chapter 6](06_depth.ipynb)), once with layers 2 and up sharing one set of weights.
+# [the chapter on depth](depth.ipynb)), once with layers 2 and up sharing one set of weights.
 
 # %%
 shapes = [[128] * 4, [128] * 8]
 separate = sweep(grid(hidden_dims=shapes, **common), ResultStore())
 shared = sweep(grid(hidden_dims=shapes, tied=[True], **common), ResultStore())
 
-# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five trainings: four and eight layers, with separate and with shared weights. Weights scatter in the same way in both."}, "figure": {"caption": "Mean weight of each hidden layer, with separate weights and with one set of weights for layers 2 and up.", "name": "fig-tied"}}
+# %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five runs: four and eight layers, with separate and with shared weights. Weights scatter in the same way in both."}, "figure": {"caption": "Mean weight of each hidden layer, with separate weights and with one set of weights for layers 2 and up.", "name": "fig-tied"}}
 def by_depth(results, depth):
     rows = [r.attention.mean(axis=0) for r in results if len(r.run["hidden_dims"]) == depth]
     return [str(i + 1) for i in range(depth)], np.stack(rows)
@@ -263,10 +269,10 @@ extremes = sweep(grid(temperature=extreme_taus, **common), ResultStore())
 groups = {"as it is (τ = 1.5)": as_it_is}
 for tau in extreme_taus:
     groups[f"τ = {tau:g}"] = [r for r in extremes if r.run["temperature"] == tau]
-noisy = shown[len(COPIES) * len(seeds) :]
+noisy = [result for view in NOISE for result in with_view(view)]
 groups |= {"three copies": three_copies, "noise": noisy, "shared weights": shared}
 
-# %% mystnb={"image": {"alt": "A scatter plot of trainings. Most lie at the bottom, with entropies of single images below 0.35, and entropies of mean weights from 0.25 to 1. The trainings at temperature 0.1 lie on the bottom line, three of them at the lower left corner, as do those with two layers of noise. The five at temperature 100 lie near the diagonal, one of them at the upper right corner."}, "figure": {"caption": "Every training by two entropies. Lower left: one layer for all images. Lower right: one layer for each image, but not the same one. Upper right: uniform weights.", "name": "fig-collapse"}}
+# %% mystnb={"image": {"alt": "A scatter plot of runs. Most lie at the bottom, with entropies of single images below 0.35, and entropies of mean weights from 0.25 to 1. The runs at temperature 0.1 lie on the bottom line, three of them at the lower left corner, as do those with two layers of noise. The five at temperature 100 lie near the diagonal, one of them at the upper right corner."}, "figure": {"caption": "Every run by two entropies. Lower left: one layer for all images. Lower right: one layer for each image, but not the same one. Upper right: uniform weights.", "name": "fig-collapse"}}
 figures.collapse_map({name: tables.attention_table(rows) for name, rows in groups.items()})
 
 # %%
@@ -295,14 +301,14 @@ for r in (r for r in extremes if r.run["temperature"] == min(extreme_taus)):
 # layer that it started with most; three use it for every image. A likely reason: an adapter with weight 0 gets a
 # gradient of 0, so a layer that is behind does not catch up. We have not tested that.
 #
-# **Uniform** needs a high temperature *and* a short training. At $\tau = 100$ the scorer stretches its scores as it does at
-# 10 ([chapter 4](04_temperature.ipynb)), and escapes, given time:
+# **Uniform** needs a high temperature *and* a short run. At $\tau = 100$ the scorer stretches its scores as it does at
+# 10 ([the chapter on temperature](temperature.ipynb)), and escapes, given time:
 
 # %%
 hottest = [r for r in extremes if r.run["temperature"] == max(extreme_taus)]
 for r in sorted(hottest, key=lambda r: r.metrics["epochs"]):
-    spread, entropy = r.metrics["score_range"], entropy(r.attention).mean()
-    print(f"{r.metrics['epochs']} epochs: range of scores {spread:.0f}, entropy {entropy:.2f}")
+    spread, diffuse = r.metrics["score_range"], entropy(r.attention).mean()
+    print(f"{r.metrics['epochs']} epochs: range of scores {spread:.0f}, entropy {diffuse:.2f}")
 
 # %% [markdown]
 # Neither collapse is shown to cost accuracy here. So accuracy cannot be used to notice them: look at the two entropies.
@@ -312,42 +318,51 @@ for r in sorted(hottest, key=lambda r: r.metrics["epochs"]):
 # A network on the embedded sample whose first two layers are noise for the head, after one epoch and after six:
 
 # %% tags=["nbval-ignore-output"]
-from laya_nb.runs import train_result
+from laya_nb.runs import train
 
 for epochs in (1, 6):
     short = TrainingConfig(max_epochs=epochs)
     small = {"dataset": ["fashion_mnist_sample"], "protocol": [short]}
     (run,) = grid(view=[["noise1", "noise2", "h3"]], **small)
-    print(f"after {epochs}:", train_result(run).attention.mean(axis=0).round(3))
+    model, result = train(run)
+    print(f"after {epochs}:", result.attention.mean(axis=0).round(3))
 
 # %% [markdown]
 # Noise is recognised within the first passes over the data.
 #
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.redundancy import findings_of
+
+findings.show(findings_of(as_it_is, three_copies, with_view(NOISE[0])))
+
+# %% [markdown]
 # - Shown copies of a layer, attention splits as the seed has it. Two copies together are not shown to get more
 #   weight than one alone.
 # - On three copies of *one* layer attention is as sharp as on three layers, and its class profile as clear: it sorts
 #   classes among adapters. A clear profile is no evidence that layers differ.
-# - Noise is ignored: its weight is at most about 0.01 in each of fifteen trainings.
+# - Noise is ignored: its weight is at most about 0.01 in each of fifteen runs.
 # - No layer is shown to be needed: without the first, the last, or the first two, accuracy stays within what seeds
 #   scatter.
 # - Layers with shared weights are treated like any others.
-# - Collapse to one layer comes with low temperature, collapse to uniform weights with a high one and a short training.
+# - Collapse to one layer comes with low temperature, collapse to uniform weights with a high one and a short run.
 #   Accuracy shows neither.
 #
 # ## Exercises
 #
-# 1. Is attention on three copies more diffuse on wrong predictions (`entropy_effect`), as it is on layers?
-# 2. Two trainings on three copies may agree on which classes go together, though not on which copy they go to. Measure
-#    it with `class_distances` and `pairwise_correlation`.
+# 1. Is attention on three copies more diffuse on wrong predictions (`entropy_effect` of `laya_nb.analysis.attention`), as it is on
+#    layers?
+# 2. Two runs on three copies may agree on which classes go together, though not on which copy they go to. Measure
+#    it with `class_distances` and `pairwise_correlation` of `laya_nb.analysis.stability`.
 # 3. Replace the middle layer: add `["h1", "noise2", "h3"]` to `NOISE`. Five networks are trained.
 #
 # ```{dropdown} Solutions
 # 1. Not reliably: the AUROC is 0.61 on average, with an interval from 0.45 to 0.78 for five seeds. On three layers it is
 #    0.63, from 0.55 to 0.71. The effect does not need layers, either.
-# 2. They do: the correlation of two trainings' groupings is 0.37 on average (0.20 to 0.58), while their profiles
-#    correlate by 0.23. Shoes go together, to whichever adapter. [Chapter 8](08_stability.ipynb) finds the same for layers.
+# 2. They do: the correlation of two runs' class distances is 0.37 on average (0.20 to 0.58), while their profiles
+#    correlate by 0.23. Shoes go together, to whichever adapter. [The chapter on stability](stability.ipynb) finds the same for layers.
 # 3. This one is open. What do you expect, after the other three?
 # ```
 #

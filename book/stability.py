@@ -11,40 +11,49 @@
 # ---
 
 # %% [markdown]
-# # Stability: can one training be trusted as an explanation?
+# # Stability: can one run be trusted as an explanation?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/08_stability.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/stability.ipynb)
 #
-# - Twenty trainings, 190 pairs: what two trainings say alike about classes and images, against two controls.
-# - Whether averaging over trainings brings out something that one training hides.
+# - Twenty runs, 190 pairs: what two runs say alike about classes and images, against two controls.
+# - Whether averaging over runs brings out something that one run hides.
 # - What can be trusted: not the layer that a class gets, but which classes are treated alike.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1, 2, 3], "groups": [1, 2, 5], "shuffles": 20}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
 seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]  # two heads for each
-max_epochs: int = 50  # the longest training, in passes over the data
-groups: list[int] = [1, 2, 5, 10]  # trainings averaged together; two such groups must fit into the seeds
+max_epochs: int = 50  # the longest run, in passes over the data
+groups: list[int] = [1, 2, 5, 10]  # runs averaged together; two such groups must fit into the seeds
 shuffles: int = 200  # random draws in a control
 
 # %%
@@ -56,17 +65,18 @@ parameters.check(globals())
 import numpy as np
 import torch
 
-from laya_nb.analysis.attention import class_profiles, entropy, entropy_effect
-from laya_nb.analysis.stability import averaging, intraclass_correlation, class_distances, p_value, pair_estimate, pairwise_correlation, permute_layers, permute_rows
 from laya_nb import figures
+from laya_nb.analysis.attention import class_profiles, entropy, entropy_effect
+from laya_nb.analysis.stability import averaging, class_distances, intraclass_correlation
+from laya_nb.analysis.stability import p_value, pair_estimate, pairwise_correlation
+from laya_nb.analysis.stability import permute_layers, permute_rows
 from laya_nb.data.images import FASHION_MNIST_CLASSES as CLASSES
-from laya_nb.runs import grid, sweep
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.statistics import estimate
-from laya_nb.runs import ResultStore
 from laya_nb.training import TrainingConfig
 
 # %% [markdown]
-# [Chapter 3](03_depth_profiles.ipynb) found that the seed decides which layer a class gets. It had ten trainings and no
+# [The chapter on depth profiles](depth_profiles.ipynb) found that the seed decides which layer a class gets. It had ten runs and no
 # control but chance. Here are twenty, with controls, and first a reason.
 #
 # ## What to expect
@@ -119,16 +129,16 @@ print("same logits:", torch.allclose(outputs[0].logits, outputs[1].logits, atol=
 
 # %% [markdown]
 # Real layers are not copies. But each of them tells most clothes apart, so much of the way is open. Nothing in the loss
-# says which layer is to be weighed. What decides is where the training starts and the order of its batches. (That
+# says which layer is to be weighed. What decides is where training starts and the order of its batches. (That
 # attention can change while the prediction stays has been shown for text {cite}`attention_not_explanation`.) So we
 # expect:
 #
-# 1. Which layer a class gets is drawn anew by each training. Pairs agree by chance, some much, some the other way
+# 1. Which layer a class gets is drawn anew by each run. Pairs agree by chance, some much, some the other way
 #    round.
-# 2. Within one training the profile is no noise: another half of the test set shows the same.
-# 3. ScalarMix starts at equal weights and has one number a layer. All its trainings take the same path and end
+# 2. Within one run the profile is no noise: another half of the test set shows the same.
+# 3. ScalarMix starts at equal weights and has one number per layer. All its runs take the same path and end
 #    at similar weights.
-# 4. So averaging trainings brings out little.
+# 4. So averaging runs brings out little.
 # 5. What does not name a layer, as the entropy of the weights, may be common.
 
 # %%
@@ -141,41 +151,34 @@ results = sweep(runs, ResultStore())
 laya, mix = results[: len(seeds)], results[len(seeds) :]
 attention = np.stack([result.attention for result in laya])
 labels = laya[0].arrays["label"]
-
-
-# %%
-def class_profiles(images):
-    """(trainings, classes, layers), from some of the test images."""
-    return np.stack([class_profiles(a[images], labels[images], len(CLASSES)) for a in attention])
-
-
-profiles = class_profiles(np.arange(len(labels)))
+profiles = class_profiles(attention, labels, len(CLASSES))
+profiles.shape  # runs, classes, layers
 
 # %% [markdown]
-# ## Within a training
+# ## Within a run
 #
-# Cut the test set in two halves at random. In each training, correlate the class profiles of one half with those of the
-# other (each layer's mean over classes taken out, as in chapter 3).
+# Cut the test set in two halves at random. In each run, correlate the class profiles of one half with those of the
+# other (each layer's mean over classes taken out, as in the chapter on depth profiles).
 
 # %%
 rng = np.random.default_rng(0)
 halves = np.array_split(rng.permutation(len(labels)), 2)
-by_half = zip(*map(class_profiles, halves))
-reliability = np.array([pairwise_correlation(np.stack(pair)).item() for pair in by_half])
+by_half = [class_profiles(attention[:, half], labels[half], len(CLASSES)) for half in halves]
+reliability = np.array([pairwise_correlation(np.stack(pair)).item() for pair in zip(*by_half)])
 low, high = reliability.min(), reliability.max()
 print(f"two halves of the test set: correlation from {low:.3f} to {high:.3f}")
 
 # %% [markdown]
-# Expectation 2 holds. The profile of a trained network is measured sharply. What differs between trainings is the
+# Expectation 2 holds. The profile of a trained network is measured sharply. What differs between runs is the
 # networks, not the images that we happened to look at.
 #
-# ## Between trainings
+# ## Between runs
 #
-# The same correlation, now between the profiles of two trainings, for all pairs; and the same for the weights of single
+# The same correlation, now between the profiles of two runs, for all pairs; and the same for the weights of single
 # images. What would chance look like? Two controls:
 #
-# - *Layers renamed*: in each training, give the layers names at random. All structure stays, but which layer is which.
-# - *Rows shuffled*: in each training, give the classes (or the images) an order at random. Nothing common stays.
+# - *Layers renamed*: in each run, give the layers names at random. All structure stays, but which layer is which.
+# - *Rows shuffled*: in each run, give the classes (or the images) an order at random. Nothing common stays.
 
 # %%
 pairs = {
@@ -198,17 +201,17 @@ renamed = {
 classes_shuffled = control(permute_rows, profiles)
 images_shuffled = pairwise_correlation(permute_rows(attention, rng))
 
-# %% mystnb={"image": {"alt": "Two panels of dots, a dot for each pair of trainings. Left, class profiles: two halves of the test set within a training lie at 1; two trainings are spread from about -0.7 to 0.8 with a mean near 0; with layers renamed the picture is much the same, with classes shuffled somewhat narrower. Right, single images: two trainings are spread from about -0.6 to 0.7 with a mean near 0; with layers renamed the same; with images shuffled all dots lie at 0."}, "figure": {"caption": "Correlation of two trainings. A dot is a pair, a bar the mean. Grey: controls; one draw of each is shown. In the left panel's first row a dot is one training, its two halves of the test set compared.", "name": "fig-pairs"}}
+# %% mystnb={"image": {"alt": "Two panels of dots, a dot for each pair of runs. Left, class profiles: two halves of the test set within a run lie at 1; two runs are spread from about -0.7 to 0.8 with a mean near 0; with layers renamed the picture is much the same, with classes shuffled somewhat narrower. Right, single images: two runs are spread from about -0.6 to 0.7 with a mean near 0; with layers renamed the same; with images shuffled all dots lie at 0."}, "figure": {"caption": "Correlation of two runs. A dot is a pair, a bar the mean. Grey: controls; one draw of each is shown. In the left panel's first row a dot is one run, its two halves of the test set compared.", "name": "fig-pairs"}}
 figures.pair_spread(
     {
         "Class profiles": {
-            "halves of a training": reliability,
-            "two trainings": pairs["layer of a class"],
+            "halves of a run": reliability,
+            "two runs": pairs["layer of a class"],
             "layers renamed": renamed["layer of a class"][0],
             "classes shuffled": classes_shuffled[0],
         },
         "Weights of single images": {
-            "two trainings": pairs["layer of an image"],
+            "two runs": pairs["layer of an image"],
             "layers renamed": renamed["layer of an image"][0],
             "images shuffled": images_shuffled,
         },
@@ -234,25 +237,25 @@ print(f"with classes shuffled: {shuffled_width.mean():.2f}, p = {p:.3f}")
 # %% [markdown]
 # How to read this:
 #
-# - A training is part of many pairs, so pairs are not independent. The interval comes from a bootstrap that draws
-#   *trainings* with replacement and leaves out pairs of a training with itself (`pair_estimate`). Where
-#   trainings share nothing, such an interval is too wide rather than too narrow.
+# - A run is part of many pairs, so pairs are not independent. The interval comes from a bootstrap that draws
+#   *runs* with replacement and leaves out pairs of a run with itself (`pair_estimate`). Where
+#   runs share nothing, such an interval is too wide rather than too narrow.
 # - $p$ is the share of renamings whose mean over pairs is at least the observed one.
 # - Shuffling single images would be the wrong test. Its dots lie so close to 0 that any agreement looks certain. But
 #   images of a class get much the same weights, so 10,000 images are more like ten classes than like 10,000 witnesses.
 #
 # The mean agreement is small, 0.02 for classes and 0.03 for images, and renamed layers reach it often enough. Expectation
-# 1 holds: so far as these trainings tell, a layer's name is drawn at random.
+# 1 holds: so far as these runs tell, a layer's name is drawn at random.
 #
 # One thing is odd. Pairs are spread wider than with shuffled classes, and as wide as with renamed layers. When two
-# trainings agree they agree on many classes at once, and when they disagree, too. We come back to it.
+# runs agree they agree on many classes at once, and when they disagree, too. We come back to it.
 #
-# ## A control: one weight a layer
+# ## A control: one weight per layer
 #
 # ScalarMix reads the layers of the same backbone, starts from the same seeds, and sees the same batches. Its
 # weights do not depend on the image. The mean weights of both heads:
 
-# %% mystnb={"image": {"alt": "Two panels of the mean weight of three layers, a line for each training. LAYA's lines cross each other all over the panel, ScalarMix's lie in a narrow bundle that rises from about 0.25 at layer 1 to 0.44 at layer 3."}, "figure": {"caption": "Mean weight of each layer over the test set. A line with its dots is one training, a diamond the mean over trainings.", "name": "fig-two-heads"}}
+# %% mystnb={"image": {"alt": "Two panels of the mean weight of three layers, a line for each run. LAYA's lines cross each other all over the panel, ScalarMix's lie in a narrow bundle that rises from about 0.25 at layer 1 to 0.44 at layer 3."}, "figure": {"caption": "Mean weight of each layer over the test set. A line with its dots is one run, a diamond the mean over runs.", "name": "fig-two-heads"}}
 weights = {"LAYA": attention.mean(axis=1), "ScalarMix": np.stack([result.attention[0] for result in mix])}
 figures.weight_spread(weights)
 
@@ -276,10 +279,10 @@ for i, (a, b) in enumerate(zip(weights["LAYA"].T, weights["ScalarMix"].T), start
     print(f"ScalarMix {spread_with_interval(b)}; ratio {ratio:.0f}, p {p:.1g}")
 
 # %% [markdown]
-# The numbers are standard deviations over trainings, with 95 % bootstrap intervals; $p$ is that of the Brown-Forsythe
-# test of [chapter 2](02_fashion_mnist.ipynb).
+# The numbers are standard deviations over runs, with 95 % bootstrap intervals; $p$ is that of the Brown-Forsythe
+# test of [the chapter on Fashion-MNIST](fashion_mnist.ipynb).
 #
-# Expectation 3 holds: LAYA's mean weights vary between trainings 8 to 17 times as much as ScalarMix's. So the data,
+# Expectation 3 holds: LAYA's mean weights vary between runs 8 to 17 times as much as ScalarMix's. So the data,
 # the backbone and the batches do not force this spread. LAYA's scorer brings it: it starts at random and may weigh each
 # image by itself; this comparison does not tell which of the two it is.
 #
@@ -289,23 +292,23 @@ for i, (a, b) in enumerate(zip(weights["LAYA"].T, weights["ScalarMix"].T), start
 #
 # ## Does averaging help?
 #
-# Perhaps each training shows a common profile, buried under its own. Then the mean of many would bring it out. Call
-# $\rho$ the share of the variance of class profiles that all trainings have in common (the intraclass correlation
-# {cite}`icc`): the mean covariance of two trainings over the mean variance of one. The rest belongs to single
-# trainings.
+# Perhaps each run shows a common profile, buried under its own. Then the mean of many would bring it out. Call
+# $\rho$ the share of the variance of class profiles that all runs have in common (the intraclass correlation
+# {cite}`icc`): the mean covariance of two runs over the mean variance of one. The rest belongs to single
+# runs.
 
 # %%
 share = intraclass_correlation(profiles)
-print(f"common to all trainings: {share:.1%}")
-print(f"noise of the test set, at most: {1 - reliability.min():.1%} of one training")
+print(f"common to all runs: {share:.1%}")
+print(f"noise of the test set, at most: {1 - reliability.min():.1%} of one run")
 
 # %% [markdown]
-# If $\rho$ is above 0, two means of $k$ trainings each should correlate as Spearman and Brown say
+# If $\rho$ is above 0, two means of $k$ runs each should correlate as Spearman and Brown say
 # {cite}`spearman,brown`:
 #
 # $$r_k = \frac{k\rho}{1 + (k - 1)\rho}$$
 #
-# We can look: draw two groups of $k$ trainings at random that share none, average each, correlate; 200 times. In the
+# We can look: draw two groups of $k$ runs at random that share none, average each, correlate; 200 times. In the
 # same way for *which classes are alike*: the distance between the profiles of each two classes, in which the names of
 # the layers do not enter. The odd thing above made us look there. The control renames layers on the left. On the right
 # that would change nothing, so it shuffles classes.
@@ -319,35 +322,35 @@ averaged = {
     "Which classes are alike": averaging(alike, [class_distances(c) for c in other_classes], groups),
 }
 
-# %% mystnb={"image": {"alt": "Two panels: correlation of two means against the number of trainings in each. Left, layer of a class: the measured values stay within the grey band of renamed layers, near 0.02 for one training and 0.2 for means of ten. Right, which classes are alike: they start at about 0.12 and rise steadily to 0.66, far above the grey band."}, "figure": {"caption": "Correlation between the mean profiles of two groups of trainings, by the size of the groups. Grey: 95 % of the controls, layers renamed on the left, classes shuffled on the right. Blue: what the common share predicts.", "name": "fig-averaging"}}
+# %% mystnb={"image": {"alt": "Two panels: correlation of two means against the number of runs in each. Left, layer of a class: the measured values stay within the grey band of renamed layers, near 0.02 for one run and 0.2 for means of ten. Right, which classes are alike: they start at about 0.12 and rise steadily to 0.66, far above the grey band."}, "figure": {"caption": "Correlation between the mean profiles of two groups of runs, by the size of the groups. Grey: 95 % of the controls, layers renamed on the left, classes shuffled on the right. Blue: what the intraclass correlation predicts.", "name": "fig-averaging"}}
 figures.averaging_helps(averaged)
 
 # %%
 for name, found in averaged.items():
-    print(f"{name}: common share {found.share:.1%}")
+    print(f"{name}: intraclass correlation {found.share:.1%}")
     for k, measured, chance in zip(found.groups, found.measured, found.control):
         low, high = np.quantile(chance, [0.025, 0.975])
         print(f"  means of {k:2}: {measured:+.2f}, control [{low:+.2f}, {high:+.2f}]")
 
 # %% [markdown]
 # The points lie near the curve. On the left, averaging does not lift them out of what renamed layers reach:
-# expectation 4. How many trainings would a mean need, to agree with another such mean at 0.8? Solve the equation for
+# expectation 4. How many runs would a mean need, to agree with another such mean at 0.8? Solve the equation for
 # $k$:
 
 # %%
-def trainings_needed(share, wanted=0.8):
+def runs_needed(share, wanted=0.8):
     return wanted * (1 - share) / (share * (1 - wanted)) if share > 0 else np.inf
 
 
 for name, found in averaged.items():
-    few, many = trainings_needed(found.share.high), trainings_needed(found.share.low)
-    needed = trainings_needed(found.share.mean)
-    print(f"{name}: {needed:.0f} trainings, between {few:.0f} and {many:.0f}")
+    few, many = runs_needed(found.share.high), runs_needed(found.share.low)
+    needed = runs_needed(found.share.mean)
+    print(f"{name}: {needed:.0f} runs, between {few:.0f} and {many:.0f}")
 
 # %% [markdown]
 # `inf` says that the data cannot exclude that there is no common profile at all.
 #
-# The right panel is another matter. Which classes are alike *is* common to trainings, in part, and means bring it out.
+# The right panel is another matter. Which classes are alike *is* common to runs, in part, and means bring it out.
 # The mean distances name the classes that nearly always go together:
 
 # %%
@@ -359,14 +362,14 @@ for a, b in np.array(list(combinations(CLASSES, 2)))[closest]:
 
 # %% [markdown]
 # Pullovers, coats and shirts; sneakers and boots. That accounts for the odd spread of the pairs: shoes move
-# together, to whichever layer a training has chosen for them. It tells something about the images: clothes that look
+# together, to whichever layer a run has chosen for them. It tells something about the images: clothes that look
 # alike get alike weights. It tells nothing about layers.
 #
 # ## What can be trusted
 #
 # The measures side by side, with three more. *Within a class*: the weights of an image less the mean of its class, so
 # that only what sets the image apart from its class counts. *Entropy* is that of each image's weights, ranked within a
-# training: is an image whose weights are diffuse in one training so in the next? For comparison, the same for the
+# run: is an image whose weights are diffuse in one run so in the next? For comparison, the same for the
 # network's *confidence*.
 
 # %%
@@ -381,8 +384,8 @@ pairs |= {
 }
 estimates = {name: pair_estimate(r) for name, r in pairs.items()}
 
-# %% mystnb={"image": {"alt": "Six rows of dots, a dot for each pair of trainings. Layer of a class and layer of an image scatter around 0. Layer within a class scatters a little less, with a mean of about 0.05. Which classes are alike and the entropy of an image scatter as widely, with means near 0.15 and 0.2. Confidence in an image lies in a tight cluster near 0.86."}, "figure": {"caption": "What two trainings agree on. A dot is a pair of trainings; below the dots their mean, with its 95 % interval from a bootstrap over trainings.", "name": "fig-shared"}}
-figures.shared_by_trainings({name: (pairs[name], estimates[name]) for name in pairs})
+# %% mystnb={"image": {"alt": "Six rows of dots, a dot for each pair of runs. Layer of a class and layer of an image scatter around 0. Layer within a class scatters a little less, with a mean of about 0.05. Which classes are alike and the entropy of an image scatter as widely, with means near 0.15 and 0.2. Confidence in an image lies in a tight cluster near 0.86."}, "figure": {"caption": "What two runs agree on. A dot is a pair of runs; below the dots their mean, with its 95 % interval from a bootstrap over runs.", "name": "fig-shared"}}
+figures.shared_by_runs({name: (pairs[name], estimates[name]) for name in pairs})
 
 # %%
 for name, mean in estimates.items():
@@ -390,27 +393,27 @@ for name, mean in estimates.items():
     print(f"{name}: {mean:+.2f}, single pairs from {low:+.2f} to {high:+.2f}")
 
 # %% [markdown]
-# Expectation 5 holds, modestly. The grouping of classes and the entropy have something in common between trainings,
+# Expectation 5 holds, modestly. Class distances and the entropy have something in common between runs,
 # 0.14 and 0.20 on average; a single pair can still disagree. Neither comes near confidence. Within classes there seems to
 # be a little agreement on layers, 0.05, which the class profiles do not show, as most of the weights' variance lies
 # between classes (exercise 3).
 #
-# Chapter 3's finding that wrong predictions have the more diffuse attention, with twenty trainings:
+# The finding of the chapter on depth profiles that wrong predictions have the more diffuse attention, with twenty runs:
 
 # %%
 effects = [entropy_effect(result.attention, result.correct).auroc for result in laya]
 below = sum(effect < 0.5 for effect in effects)
 print(f"AUROC of entropy for mistakes {estimate(effects):.2f}", end=", ")
 print(f"from {min(effects):.2f} to {max(effects):.2f}")
-print(f"below 0.5, no effect or the opposite: {below} of {len(effects)} trainings")
+print(f"below 0.5, no effect or the opposite: {below} of {len(effects)} runs")
 
 # %% [markdown]
-# On average it holds. In chapter 3 it held in each of ten trainings; of the ten fresh ones, three have it the other way
+# On average it holds. In the chapter on depth profiles it held in each of ten runs; of the ten fresh ones, three have it the other way
 # round. Even the most stable finding about attention so far is not one to rely on in a single network.
 #
-# ## On fresh trainings
+# ## On fresh runs
 #
-# The first ten trainings are those of chapter 3. They gave us the expectations, and the ideas to look at which classes
+# The first ten runs are those of the chapter on depth profiles. They gave us the expectations, and the ideas to look at which classes
 # are alike and at images within their class. So the first ten cannot test these ideas. The other ten had no say. The
 # means over pairs within each half, with the $p$ of the control:
 
@@ -419,7 +422,7 @@ first, fresh = slice(0, len(seeds) // 2), slice(len(seeds) // 2, None)
 
 
 def agreement(values, change, measure=np.asarray):
-    """The mean over pairs of trainings, and p from randomly changed values."""
+    """The mean over pairs of runs, and p from randomly changed values."""
     found = pair_estimate(pairwise_correlation(measure(values)))
     chance = [pairwise_correlation(measure(change(values, rng))).mean() for _ in range(shuffles)]
     return f"{found:+.2f}, p = {p_value(found.mean, np.array(chance)):.3f}"
@@ -442,23 +445,25 @@ pd.DataFrame(rows)
 # %% [markdown]
 # On *which layer* both halves say nothing. That classes are grouped alike holds in the fresh half as in the first. The
 # little agreement within classes does not: it was found in the first half, and the fresh one does not confirm it. With
-# ten trainings we would have believed it.
+# ten runs we would have believed it.
 #
 # ## Watch it happen
 #
-# Four trainings of four epochs, on the small sample that comes with the book. It takes seconds, and the layers are
+# Four runs of four epochs, on the small sample that comes with the book. It takes seconds, and the layers are
 # already chosen. (Your last digits may differ from ours.)
 
 # %% tags=["nbval-ignore-output"]
 from laya_nb.runs import train_stacked
 
 live = grid(dataset=["fashion_mnist_sample"], seed=[0, 1, 2, 3], protocol=[TrainingConfig(max_epochs=4)])
-trained = [result for _, result in train_stacked(live)]
+trained = [outcome.result for _, outcome in train_stacked(live)]
 for result in trained:
     print(f"seed {result.run['seed']}: mean weights {result.attention.mean(axis=0).round(2)}")
 
 # %% tags=["nbval-ignore-output"]
-two = np.stack([class_profiles(r.attention, r.arrays["label"], len(CLASSES)) for r in trained[:2]])
+from laya_nb.report import tables
+
+two = tables.class_profiles(trained[:2], len(CLASSES))
 seen = [result.run["seed"] for result in trained[:2]]
 found = pairwise_correlation(two).item()
 print(f"seeds {seen}: class profiles correlate {found:+.2f}")
@@ -466,25 +471,32 @@ print(f"seeds {seen}: class profiles correlate {found:+.2f}")
 # %% [markdown]
 # ## Verdict
 #
-# On Fashion-MNIST and with the paper's settings, a profile from one training cannot be trusted to explain which layer
+# On Fashion-MNIST and with the paper's settings, a profile from one run cannot be trusted to explain which layer
 # matters to a class. It is a sharp and repeatable measurement of one network, and that network is one draw: 2 % of
-# the profile's variance is common to all trainings, with an interval from -6 % to 13 %, and the rest belongs to that
-# training alone. At 2 % it would take some two hundred trainings to make a mean that a second such mean confirms at
+# the profile's variance is common to all runs, with an interval from -6 % to 13 %, and the rest belongs to that
+# run alone. At 2 % it would take some two hundred runs to make a mean that a second such mean confirms at
 # 0.8; the data do not exclude thirty, nor that no number is enough. What may be read from the weights are relations
 # that name no layer: which classes are treated alike, which images get diffuse weights.
-# These want several trainings, too.
+# These want several runs, too.
 #
 # ## What we found
-#
-# - Class profiles of two trainings correlate by +0.02 on average, single images by +0.03. Trainings whose layers are
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.stability import findings_of
+
+findings.show(findings_of(laya, len(CLASSES)))
+
+# %% [markdown]
+# - Class profiles of two runs correlate by +0.02 on average, single images by +0.03. Runs whose layers are
 #   named at random do as well in one case of six to nine.
-# - Within a training, the profiles of two halves of the test set correlate above 0.99. The disagreement is between
+# - Within a run, the profiles of two halves of the test set correlate above 0.99. The disagreement is between
 #   networks.
-# - ScalarMix's mean weights vary 8 to 17 times less between trainings than LAYA's.
+# - ScalarMix's mean weights vary 8 to 17 times less between runs than LAYA's.
 # - Averaging does not bring out which layer a class gets. It does bring out which classes are alike.
-# - Within a class, an agreement on the layers of single images showed in ten trainings, and not in ten fresh ones.
-# - The entropy of an image's weights is in part common to trainings (0.20); confidence is far more so (0.86).
-# - That wrong predictions have the more diffuse attention holds on average, and not in every training: seventeen of
+# - Within a class, an agreement on the layers of single images showed in ten runs, and not in ten fresh ones.
+# - The entropy of an image's weights is in part common to runs (0.20); confidence is far more so (0.86).
+# - That wrong predictions have the more diffuse attention holds on average, and not in every run: seventeen of
 #   twenty.
 #
 # These hold for one data set, one backbone of three layers, and one set of hyper-parameters. With more layers, or
@@ -494,20 +506,20 @@ print(f"seeds {seen}: class profiles correlate {found:+.2f}")
 #
 # 1. Suppose that shoes always share a layer, and that the layer is drawn at random. Why is renaming layers a stricter
 #    test of "which layer" than shuffling classes?
-# 2. Perhaps trainings agree *up to the names of the layers*. For two trainings try all six orders of the second's
+# 2. Perhaps runs agree *up to the names of the layers*. For two runs try all six orders of the second's
 #    layers and keep the best correlation. Do the same with shuffled classes. Is there more agreement than chance?
-# 3. How much of the weights' variance, over the images of one training, lies between classes? Take the class means out
-#    of `attention` and correlate what is left between trainings. Do they agree on images within a class?
+# 3. How much of the weights' variance, over the images of one run, lies between classes? Take the class means out
+#    of `attention` and correlate what is left between runs. Do they agree on images within a class?
 #
 # ```{dropdown} Solutions
 # 1. Renaming keeps the shoes together, so a pair that agrees by luck agrees on all of them at once: chance reaches
 #    further. Shuffling tears them apart, chance looks small, and luck is taken for agreement.
-# 2. Yes: 0.41 on average, shuffled trainings 0.31 (95 % of them between 0.29 and 0.33). It is the agreement on which
+# 2. Yes: 0.41 on average, shuffled runs 0.31 (95 % of them between 0.29 and 0.33). It is the agreement on which
 #    classes are alike, seen from another side. The best of six is far above 0 even for shuffled classes: without the
 #    control one would believe in an agreement that is not there.
 # 3. 0.58 to 0.92 of the variance lies between classes. What is left is `apart`. It correlates by +0.05 [0.01, 0.11]
-#    between all twenty trainings, with renamed layers by -0.02 to 0.03. Taken alone, the ten fresh ones do not show it.
+#    between all twenty runs, with renamed layers by -0.02 to 0.03. Taken alone, the ten fresh ones do not show it.
 # ```
 #
 # **To go further**, change one thing at a time: keep the initialisation and change the order of batches
-# (`laya_nb.seeds` makes both from the seed). Which of the two decides the profile?
+# (`laya_nb.support.seeds` makes both from the seed). Which of the two decides the profile?

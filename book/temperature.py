@@ -13,40 +13,49 @@
 # %% [markdown]
 # # Temperature: sharper attention, same accuracy?
 #
-# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/04_temperature.ipynb)
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/temperature.ipynb)
 #
 # - What the temperature can change about a LAYA head, and what it cannot: a two-line proof and a check.
 # - Eight temperatures, a factor of 100 apart, five seeds each: accuracy, sharpness, agreement between seeds.
 # - Whether the scorer simply rescales its scores to undo the temperature.
 
-# %% tags=["hide-input"]
-# The package: the installed one, else the one in this checkout, else the repository's.
+# %% tags=["hide-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+extras, missing = ["chapters"], []
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-        keep = [f"{name}=={have[name]}\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb")
-        package = f"laya-nb[chapters] @ {source}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
 
-# %% tags=["parameters"]
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1], "taus": [0.25, 1.5], "reference": 0.25}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
 taus: list[float] = [0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 10.0]  # temperatures
-seeds: list[int] = [0, 1, 2, 3, 4]  # one training for each temperature and seed
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run for each temperature and seed
 reference: float = 1.5  # the temperature that the others are compared with, one of taus
 margin: float = 0.5  # points of accuracy: less than this is too small to matter
-max_epochs: int = 50  # the longest training, in passes over the data
+max_epochs: int = 50  # the longest run, in passes over the data
 
 # %%
 from laya_nb.report import parameters
@@ -90,7 +99,7 @@ torch.allclose(head(hidden_states).logits, twin(hidden_states).logits, atol=1e-5
 #
 # **Prediction.** If training ran until nothing moved, the temperature would leave no trace. It stops early, after some
 # twenty epochs. So we expect attention to be sharper at low temperature, the scores $s$ to grow with $\tau$ but
-# not as much as $\tau$ does, and accuracy to stay where it is: [chapter 2](02_fashion_mnist.ipynb) found that heads
+# not as much as $\tau$ does, and accuracy to stay where it is: [the chapter on Fashion-MNIST](fashion_mnist.ipynb) found that heads
 # that weigh layers in quite different ways are equally accurate.
 #
 # ## Measurement
@@ -98,8 +107,7 @@ torch.allclose(head(hidden_states).logits, twin(hidden_states).logits, atol=1e-5
 # %%
 from laya_nb import figures
 from laya_nb.report import tables
-from laya_nb.runs import grid, sweep
-from laya_nb.runs import ResultStore
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(max_epochs=max_epochs)
@@ -113,9 +121,9 @@ table.groupby("temperature")[columns].mean().round(2)
 
 # %% [markdown]
 # Means over seeds. *Entropy* is that of an image's weights, averaged over test images: 0 is all weight on one layer, 1
-# is uniform. *Top weight* is the largest of an image's three weights. Each training is a dot here:
+# is uniform. *Top weight* is the largest of an image's three weights. Each run is a dot here:
 
-# %% mystnb={"image": {"alt": "Three panels against eight temperatures from 0.1 to 10. Accuracy stays between 88.9 and 89.5 percent on average, without a trend. The entropy of attention rises steadily, from 0 at 0.1 to 0.52 at 10. The last layer's mean weight is spread from 0 to 1 over seeds at low temperature, and from 0.4 to 0.65 at 10."}, "figure": {"caption": "Accuracy, mean entropy of attention and mean weight of the last layer against the temperature. A dot is a training, a bar the 95 % interval of the mean over five seeds. Orange: the temperatures that the paper tried.", "name": "fig-temperature"}}
+# %% mystnb={"image": {"alt": "Three panels against eight temperatures from 0.1 to 10. Accuracy stays between 88.9 and 89.5 percent on average, without a trend. The entropy of attention rises steadily, from 0 at 0.1 to 0.52 at 10. The last layer's mean weight is spread from 0 to 1 over seeds at low temperature, and from 0.4 to 0.65 at 10."}, "figure": {"caption": "Accuracy, mean entropy of attention and mean weight of the last layer against the temperature. A dot is a run, a bar the 95 % interval of the mean over five seeds. Orange: the temperatures that the paper tried.", "name": "fig-temperature"}}
 panels = {
     "accuracy": "Accuracy, %",
     "entropy": "Entropy of attention",
@@ -128,12 +136,12 @@ figures.against_setting(table, "temperature", panels, **look)
 # %% [markdown]
 # The middle panel is the temperature at work. At 0.5 and below nearly every image puts all its weight on one layer; at 10
 # the largest of three weights is still 0.76 on average. On the right, seeds part ways at low temperature: of five
-# trainings at 0.1 three give the last layer almost nothing and one gives it everything. At 10 they lie close together.
+# runs at 0.1 three give the last layer almost nothing and one gives it everything. At 10 they lie close together.
 # On the left there is nothing to see, so it needs a test.
 #
 # ## Accuracy
 #
-# Each temperature against the reference, seed by seed, with the tests of [chapter 2](02_fashion_mnist.ipynb):
+# Each temperature against the reference, seed by seed, with the tests of [the chapter on Fashion-MNIST](fashion_mnist.ipynb):
 
 # %%
 from laya_nb.statistics import compare_all
@@ -143,8 +151,8 @@ tables.comparison_table(comparisons)
 
 # %% [markdown]
 # No temperature is shown to be better or worse than the reference. For four of the seven the five seeds suffice to call
-# the difference too small to matter; for the other three they do not, since single trainings differ by as much as a
-# point. One number uses all forty trainings: the slope of accuracy against $\log_{10} \tau$, one for each seed.
+# the difference too small to matter; for the other three they do not, since single runs differ by as much as a
+# point. One number uses all forty runs: the slope of accuracy against $\log_{10} \tau$, one for each seed.
 
 # %%
 from laya_nb.statistics import estimate, slopes
@@ -159,11 +167,11 @@ if len(taus) > 1:
 #
 # ## Does the scorer undo the temperature?
 #
-# The range of an image's scores is the largest minus the smallest; the median over test images stands for a training.
+# The range of an image's scores is the largest minus the smallest; the median over test images stands for a run.
 # If the scorer undid the temperature, the range of $s$ would be proportional to $\tau$, and that of $s / \tau$
 # the same everywhere.
 
-# %% mystnb={"image": {"alt": "Two panels with logarithmic axes. Left, the range of the scores: about 10 at all temperatures up to 2, then rising to 35 at 10. Right, the range after division by the temperature: falling from 107 at 0.1 to 9 at 1 and 3.4 at 10."}, "figure": {"caption": "The range of an image's three scores, median over test images, before and after the division by the temperature. Both axes are logarithmic; a dot is a training, means are geometric.", "name": "fig-score-spread"}}
+# %% mystnb={"image": {"alt": "Two panels with logarithmic axes. Left, the range of the scores: about 10 at all temperatures up to 2, then rising to 35 at 10. Right, the range after division by the temperature: falling from 107 at 0.1 to 9 at 1 and 3.4 at 10."}, "figure": {"caption": "The range of an image's three scores, median over test images, before and after the division by the temperature. Both axes are logarithmic; a dot is a run, means are geometric.", "name": "fig-score-spread"}}
 panels = {"score_range": "Range of $s(x)$", "logit_range": r"Range of $s(x)/\tau$"}
 figures.against_setting(table, "temperature", panels, log_y=True, **look)
 
@@ -187,33 +195,25 @@ for name, rows in (("all", table), ("up to 1", low), ("from 1 up", high)):
 #
 # ## Do seeds agree more at some temperature?
 #
-# [Chapter 3](03_depth_profiles.ipynb) found that two trainings at $\tau = 1.5$ give unrelated class profiles. A sharper
-# or softer head might be more consistent. The correlation of two trainings' class profiles, all pairs of seeds:
+# [The chapter on depth profiles](depth_profiles.ipynb) found that two runs at $\tau = 1.5$ give unrelated class profiles. A sharper
+# or softer head might be more consistent. The correlation of two runs' class profiles, all pairs of seeds:
 
 # %%
-import numpy as np
-
-from laya_nb.analysis.attention import class_profiles, entropy_effect
 from laya_nb.analysis.stability import pairwise_correlation
 
-def class_profiles(tau):
-    return np.stack([
-        class_profiles(r.attention, r.arrays["label"], num_classes=10)
-        for r in results
-        if r.run["temperature"] == tau
-    ])
+def profiles_at(tau):
+    same = [result for result in results if result.run["temperature"] == tau]
+    return tables.class_profiles(same, num_classes=10)
 
 
-pairs = {
-    tau: pairwise_correlation(class_profiles(tau)) for tau in sorted(taus)
-}
+pairs = {tau: pairwise_correlation(profiles_at(tau)) for tau in sorted(taus)}
 
-# %% mystnb={"image": {"alt": "Ten grey dots for each of eight temperatures, spread between -0.6 and 0.6. The means lie between -0.1 and 0.2."}, "figure": {"caption": "Correlation of two trainings' class profiles, a dot a pair of seeds; the line joins the means.", "name": "fig-temperature-agreement"}}
-figures.agreement_between_trainings(pairs, **look)
+# %% mystnb={"image": {"alt": "Ten grey dots for each of eight temperatures, spread between -0.6 and 0.6. The means lie between -0.1 and 0.2."}, "figure": {"caption": "Correlation of two runs' class profiles, one dot per pair of seeds; the line joins the means.", "name": "fig-temperature-agreement"}}
+figures.agreement_between_runs(pairs, **look)
 
 # %% [markdown]
-# At no temperature do two trainings agree well: the means lie between -0.1 and 0.2. The temperature decides how sharply a network chooses its layers, and not
-# which ones. [Chapter 8](08_stability.ipynb) looks closer at that.
+# At no temperature do two runs agree well: the means lie between -0.1 and 0.2. The temperature decides how sharply a network chooses its layers, and not
+# which ones. [The chapter on stability](stability.ipynb) looks closer at that.
 #
 # ## See it move
 #
@@ -225,7 +225,8 @@ from laya_nb.runs import train_stacked
 
 short = TrainingConfig(max_epochs=5)
 live = grid(dataset=["fashion_mnist_sample"], temperature=[0.1, 10.0], protocol=[short])
-for run, result in train_stacked(live):
+for run, trained in train_stacked(live):
+    result = trained.result
     top, accuracy = result.attention.max(axis=1).mean(), result.metrics["accuracy"]
     print(f"τ = {run.temperature:>4}: top weight {top:.2f}, accuracy {accuracy:.1%}")
 
@@ -234,25 +235,32 @@ for run, result in train_stacked(live):
 # and both classify about as well.
 #
 # ## What we found
-#
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.temperature import findings_of
+
+findings.show(findings_of(results))
+
+# %% [markdown]
 # - The temperature does not limit what a LAYA head can compute. It sets how sharp attention is when training stops: mean
 #   entropy rises from 0.00 to 0.52 between $\tau = 0.1$ and $\tau = 10$.
 # - Accuracy shows no trend over that range: +0.10 points for ten times the temperature, 95 % interval -0.02 to +0.21.
 # - The scorer undoes the temperature in part above 1, and not at all below. There a LAYA head makes hard choices; at
-#   $\tau = 0.1$ most trainings even use one layer for all images ([chapter 7](07_redundancy.ipynb)).
-# - At no temperature do two trainings agree well on which class goes to which layer.
+#   $\tau = 0.1$ most runs even use one layer for all images ([the chapter on redundancy](redundancy.ipynb)).
+# - At no temperature do two runs agree well on which class goes to which layer.
 #
 # So accuracy gives no reason to prefer a temperature here, and a choice by validation accuracy is a choice by luck
-# ([chapter 5](05_adapter_capacity.ipynb) shows it for the paper's 36 settings). There is another reason to choose: if
+# ([the chapter on adapter capacity](adapter_capacity.ipynb) shows it for the paper's 36 settings). There is another reason to choose: if
 # the weights are to be read by people, the temperature decides whether they see blends or single layers.
 #
 # ## Exercises
 #
-# 1. Chapter 3 measured whether entropy is higher on wrong predictions (`entropy_effect`, AUROC 0.65 with ten
+# 1. The chapter on depth profiles measured whether entropy is higher on wrong predictions (`entropy_effect`, AUROC 0.65 with ten
 #    seeds at 1.5). At which temperatures does that hold?
 # 2. Set `reference = 4.0`, the temperature with the highest accuracy. Is one of the others worse now? Should you
 #    believe it?
-# 3. Add 100 to `taus`. Its trainings are published, as chapter 7 reads them. Add 3, too: now five networks are trained.
+# 3. Add 100 to `taus`. Its runs are published, as the chapter on redundancy reads them. Add 3, too: now five networks are trained.
 #
 # ```{dropdown} Solutions
 # 1. From 1 up: the AUROC is about 0.6. At 0.5 and below it is 0.5, no effect. Attention that always chooses one layer
@@ -263,4 +271,4 @@ for run, result in train_stacked(live):
 # ```
 #
 # **To go further**, rerun the chapter with other temperatures from a shell:
-# `make run CHAPTER=04_temperature ARGS="-p taus [0.1,1.5,3.0,10.0]"`. Only the new one is trained.
+# `make run CHAPTER=temperature ARGS="-p taus [0.1,1.5,3.0,10.0]"`. Only the new one is trained.

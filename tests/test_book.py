@@ -1,5 +1,6 @@
 """The rendered book, read as files: every chapter there, every link to something that exists, every image described."""
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
+from chapter_front import REF
 from conftest import ROOT, Book
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -24,8 +26,16 @@ PAGES: list[str] = [TOC["root"], *(entry["file"] for part in TOC["parts"] for en
 NOTEBOOKS = [page for page in PAGES if (ROOT / f"{page}.ipynb").exists()]
 
 
+@functools.cache
 def read(page: Path) -> BeautifulSoup:
     return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+@functools.cache
+def anchors(page: Path) -> set[str]:
+    """What a link can lead to within a page."""
+    soup = read(page)
+    return {*attributes(soup, "[id]", "id"), *attributes(soup, "a[name]", "name")}
 
 
 def attributes(soup: BeautifulSoup, selector: str, name: str) -> list[str]:
@@ -64,10 +74,7 @@ def broken_links(html: Path, page: Path) -> Iterator[str]:
             if not target.is_relative_to(html) or not target.is_file():
                 yield url
             elif parts.fragment and target.suffix == ".html":
-                there = read(target)
-                if unquote(parts.fragment) not in attributes(there, "[id]", "id") + attributes(
-                    there, "a[name]", "name"
-                ):
+                if unquote(parts.fragment) not in anchors(target):
                     yield url
 
 
@@ -115,13 +122,23 @@ def test_chapter_opens_elsewhere_and_downloads(book: Book, page: str) -> None:
 
 
 def test_there_are_chapters() -> None:
-    numbered = [page for page in PAGES if re.match(r"\d\d_", Path(page).name)]
-    assert numbered, "_toc.yml names no chapter"
-    assert [page for page in numbered if page not in NOTEBOOKS] == []
+    written = [page for page in PAGES if (ROOT / f"{page}.py").exists()]
+    assert len(written) > 1, "_toc.yml names no chapter"
+    assert written == NOTEBOOKS
+
+
+@pytest.mark.parametrize(("number", "page"), list(enumerate(NOTEBOOKS)))
+def test_pages_show_the_number_that_sources_do_not(book: Book, number: int, page: str) -> None:
+    """Counted through all parts; the introduction, which is no chapter, has none."""
+    title = read(book.html / f"{page}.html").select_one("article h1")
+    assert title
+    shown = title.select_one(".section-number")
+    assert (shown.get_text(strip=True) if shown else "") == (f"{number}." if number else "")
 
 
 def test_one_address_everywhere() -> None:
     assert CONFIG["repository"]["url"] == REPOSITORY
+    assert BRANCH == REF, "_config.yml's branch and tools/chapter_front.py's REF are one: a release sets both"
     for name in ("README.md", "_config.yml", *(f"{page}.md" for page in PAGES if page not in NOTEBOOKS)):
         urls = re.findall(r"https://[^\s)>\"'`]+", (ROOT / name).read_text())
         wrong = [url for url in urls if "laya-nb" in url and OWNER_AND_NAME not in url]

@@ -198,7 +198,7 @@ def test_the_folder_alone_leads_to_the_first_page(browser: Browser, site: str) -
 
 def test_chapters_have_equations(browser: Browser, site: str) -> None:
     """The check above would pass on pages without any."""
-    with opened(browser, site, "book/01_mechanism.html", LOOKS["light"]) as (page, _):
+    with opened(browser, site, "book/mechanism.html", LOOKS["light"]) as (page, _):
         assert page.locator("mjx-container svg").count() > 0
 
 

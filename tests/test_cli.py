@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from laya_nb.runs import cli
-from laya_nb.runs import Run
+from laya_nb.runs import ResultStore, Run, cli
 from laya_nb.statistics import estimate
-from laya_nb.runs import ResultStore
 from laya_nb.training import TrainingConfig
 
 TINY = ["dataset=fashion_mnist_sample", "hidden_dims=[16,8]", "d_star=4", "max_epochs=1", "batch_size=500"]
@@ -56,7 +54,7 @@ def test_a_sweep_trains_what_lacks_and_sums_up_over_seeds(tmp_path: Path) -> Non
 def test_processes_train_too(tmp_path: Path) -> None:
     """As a real command: worker processes import what the command started from."""
     options = ["--processes", "2", "--results", str(tmp_path)]
-    command = [sys.executable, "-m", "laya_nb.cli", "sweep", *TINY, "seed=0,1", *options]
+    command = [sys.executable, "-m", "laya_nb.runs.cli", "sweep", *TINY, "seed=0,1", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.rglob("*.json"))) == 2
@@ -76,7 +74,7 @@ def test_processes_train_too(tmp_path: Path) -> None:
         (["head=[laya]"], "'head=[laya]': a value of head is no list"),
         (["head=lava"], "unknown head 'lava'; known: last_layer, last_layer_mlp, concat, scalar_mix, laya"),
         (["temperature=1,warm"], "temperature must be a finite number above 0, got 'warm'"),
-        (["hidden_dims=8"], "hidden_dims must be a list of widths, got 8"),
+        (["hidden_dims=8"], "hidden_dims must be a list of at least one integer of 1 or more, got 8"),
         (["view=[h1,h9]"], "unknown hidden state 'h9'; known: h1, noise1,"),
         (["patience=0"], "patience must be an integer of at least 1, got 0"),
         (["head=laya,concat", "temperature=1"], "head 'concat' has no temperature; it takes: d_star"),
@@ -125,7 +123,7 @@ def test_the_example_is_15_runs() -> None:
 
 @pytest.mark.parametrize("missing", ["typer", "scipy"])
 def test_without_typer_it_says_what_to_install(missing: str) -> None:
-    script = f"import sys; sys.modules[{missing!r}] = None; from laya_nb.cli import main; main()"
+    script = f"import sys; sys.modules[{missing!r}] = None; from laya_nb.runs.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 1
     assert done.stderr == f'laya-nb needs {missing}; install it with: pip install "laya-nb[shell,chapters]"\n'

@@ -1,5 +1,7 @@
 """A sweep on a dask cluster: whole and right, also when a worker process dies in the middle of a run."""
 
+# ruff: noqa: F401 (fixtures are imported and named as parameters)
+
 import os
 import signal
 import time
@@ -10,9 +12,17 @@ from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
-from test_runs import DIVERGES, TINY, CountingStore, numbers, one_thread  # noqa: F401 (for all tests here)
+from test_runs import (
+    DIVERGES,
+    TINY,
+    CountingStore,
+    numbers,
+    one_thread,
+    own_cache,
+    train_result,
+)
 
-from laya_nb.runs import SweepError, sweep, train_result
+from laya_nb.runs import SweepError, sweep
 
 
 @pytest.fixture

@@ -23,10 +23,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from laya_nb import data
-from laya_nb.data import images
-from laya_nb.support import paths
-from laya_nb.data import DataError, Dataset, Examples
+from laya_nb.data import DataError, Dataset, Examples, catalog, images
 from laya_nb.data.images import FASHION_MNIST_CLASSES, FASHION_MNIST_FILES
+from laya_nb.support import paths
 
 FULL = os.environ.get("LAYA_NB_DATA")
 needs_full_set = pytest.mark.skipif(not FULL, reason="LAYA_NB_DATA is not set")
@@ -257,6 +256,46 @@ def test_bad_examples_are_refused(examples: Examples, message: str) -> None:
             Dataset("mine", "made here", FASHION_MNIST_CLASSES, train, test)
 
 
+# --- the catalog
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist_sample", "docstrings"])
+def test_raw_inputs_are_in_the_order_of_the_labels(name: str) -> None:
+    entry, dataset = catalog.entry(name), data.load(name)
+    for part, examples in (("train", dataset.train), ("test", dataset.test)):
+        raw, labels = entry.raw(part)  # type: ignore[arg-type]
+        assert torch.equal(labels, examples.y)
+        assert len(raw) == len(labels)
+        if entry.kind == "images":
+            assert isinstance(raw, Tensor)
+            assert (raw.min(), raw.max()) == (0, 1)
+        else:
+            assert all(isinstance(text, str) for text in raw)
+
+
+@needs_full_set
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10_jpeg"])
+def test_raw_images_are_pixels_in_the_order_of_the_labels(name: str) -> None:
+    entry, dataset = catalog.entry(name), data.load(name)
+    raw, labels = entry.raw("test")
+    assert isinstance(raw, Tensor)
+    assert torch.equal(labels, dataset.test.y)
+    assert (raw.min(), raw.max()) == (0, 1)
+    for i in (0, 7):  # the data set's own scaling is one line per channel
+        for channel, seen in zip(raw[i], dataset.test.x[i], strict=True):
+            assert torch.corrcoef(torch.stack([channel.flatten(), seen.flatten()]))[0, 1] > 0.999
+
+
+def test_every_entry_says_what_its_inputs_are() -> None:
+    from laya_nb.runs.catalog import BACKBONES
+    from laya_nb.runs.paper import CHOICE
+
+    for name in catalog.CATALOG:
+        entry = catalog.entry(name)
+        assert BACKBONES[entry.backbone].reads == entry.kind
+        assert entry.benchmark in CHOICE
+
+
 # --- splits
 
 
@@ -270,12 +309,14 @@ def numbered(count: int) -> Dataset:
 @given(count=st.integers(4, 200), share=st.floats(0.2, 0.8), seed=st.integers(0, 2**32))
 def test_split_parts_the_training_set_and_nothing_is_lost(count: int, share: float, seed: int) -> None:
     dataset = numbered(count)
-    train, validation, test = dataset.split(seed, share)
+    train, validation = dataset.split(seed, share)
     assert len(validation.y) == round(count * share)
     assert sorted(torch.cat([train.x, validation.x]).flatten().tolist()) == list(range(count))
     for part in (train, validation):
         assert torch.equal(part.x.flatten().long() % 2, part.y)  # labels moved with their inputs
-    assert test is dataset.test
+    kept, held_out = dataset.split_indices(seed, share)
+    assert torch.equal(dataset.train.x[kept], train.x)
+    assert torch.equal(dataset.train.x[held_out], validation.x)
 
 
 def test_split_depends_on_the_seed_alone() -> None:

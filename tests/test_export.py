@@ -1,4 +1,4 @@
-"""What chapter 12 relies on: a model with tapped layers is saved, loaded and exported, and stays the same function."""
+"""A model with tapped layers is saved, loaded and exported, and stays the same function."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,8 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from laya_nb.heads import LAYAHead
 from laya_nb.backbones import HiddenStates
-from laya_nb.heads import DepthClassifier
+from laya_nb.heads import DepthClassifier, LAYAHead
 
 TOLERANCE = 1e-5  # of float32 logits and attention of size one: other kernels round otherwise
 SHAPES = {"x": {0: Dim("batch")}}  # a batch of any size
@@ -76,13 +75,18 @@ def test_the_exported_program_gives_the_same(model: Any, program: ExportedProgra
 
 def test_the_onnx_file_gives_the_same(model: Any, program: ExportedProgram, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
-    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["logits", "attention"], "dynamic_shapes": SHAPES}
+    names: dict[str, Any] = {
+        "input_names": ["x"],
+        "output_names": ["logits", "attention", "scores"],
+        "dynamic_shapes": SHAPES,
+    }
     torch.onnx.export(program, f=file, dynamo=True, external_data=False, verbose=False, **names)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     session = onnxruntime.InferenceSession(file)
     assert [(put.name, put.shape) for put in session.get_outputs()] == [
         ("logits", ["batch", 3]),
         ("attention", ["batch", 3]),
+        ("scores", ["batch", 3]),
     ]
     for found, expected in zip(session.run(None, {"x": x.numpy()}), model(x), strict=True):
         torch.testing.assert_close(torch.from_numpy(found), expected, rtol=0, atol=TOLERANCE)

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,16 +16,15 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from laya_nb import data, features
-from laya_nb.features import encoders
-from laya_nb.data import tokens
-from laya_nb.backbones import LayerSelection
-from laya_nb.data import DataError, Dataset, Examples
-from laya_nb.features import FrozenFeatures, extract
-from laya_nb.heads import LastLayerHead, LAYAHead
-from laya_nb.backbones import HiddenStates
-from laya_nb.heads import DepthClassifier
-from laya_nb.training.stacked import StackedModel, fit_stacked
-from laya_nb.training import TrainingConfig, evaluate, fit, predict
+from laya_nb.backbones import FrozenFeatures, HiddenStates, LayerSelection
+from laya_nb.data import DataError, Dataset, Examples, catalog
+from laya_nb.data.dataset import Part
+from laya_nb.features import dataset as feature_data
+from laya_nb.features import encoders, extract
+from laya_nb.heads import DepthClassifier, LastLayerHead, LAYAHead
+from laya_nb.training import StackedModel, TrainingConfig, evaluate, fit, fit_stacked, predict
+
+extraction = sys.modules["laya_nb.features.extract"]  # the package's function of that name hides its module
 
 COUNT = 43
 
@@ -61,11 +62,16 @@ class Network(nn.Module):
         return x
 
 
-def backbone(layers: Sequence[str] = ("layers.*",), seed: int = 0, pool: str = "mean") -> HiddenStates:
+def backbone(layers: Sequence[str] = ("layers.*",), seed: int = 0, pool: Any = "mean") -> HiddenStates:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Network()
-    return HiddenStates(network.requires_grad_(False), layers, example=Sequences().batch([0, 1]), pool=pool)  # type: ignore[arg-type]
+    return HiddenStates(network.requires_grad_(False), layers, example=Sequences().batch([0, 1]), pool=pool)
+
+
+def largest(h: Tensor, x: Any) -> Tensor:
+    """A pool that has a name: the largest value over the tokens, padding included."""
+    return h.amax(dim=1)
 
 
 def kept(folder: Path) -> set[str]:
@@ -75,7 +81,7 @@ def kept(folder: Path) -> set[str]:
 
 @pytest.fixture(autouse=True)
 def quick_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "RECORD_EVERY", 8)
+    monkeypatch.setattr(extraction, "RECORD_EVERY", 8)
 
 
 # --- what is computed
@@ -95,16 +101,6 @@ def test_batches_hold_inputs_of_like_length(tmp_path: Path) -> None:
     extract(backbone(), inputs, tmp_path / "f", batch_size=4)
     lengths = [inputs.lengths[row] for rows in inputs.seen for row in rows]
     assert lengths == sorted(inputs.lengths, reverse=True)
-
-
-def test_bfloat16_is_the_float32_features_rounded(tmp_path: Path) -> None:
-    exact = extract(backbone(), Sequences(), tmp_path / "f")
-    for _ in range(2):  # made, then read
-        rounded = extract(backbone(), Sequences(), tmp_path / "f", dtype="bfloat16")
-        assert rounded.dtype == torch.bfloat16
-        assert torch.equal(rounded, exact.bfloat16())
-    first, second = sorted(path.stat().st_size for path in tmp_path.glob("*/features.npy"))
-    assert second - first == COUNT * 15 * 2
 
 
 def test_features_that_are_not_finite_are_named(tmp_path: Path) -> None:
@@ -144,18 +140,39 @@ def test_whatever_decides_the_features_has_a_folder_of_its_own(tmp_path: Path) -
         lambda: extract(backbone(["layers.0", "layers.1"]), Sequences(), tmp_path / "f"),
         lambda: extract(backbone(["layers.1", "layers.0"]), Sequences(), tmp_path / "f"),
         lambda: extract(backbone(pool="last"), Sequences(), tmp_path / "f"),
+        lambda: extract(backbone(pool=["mean", "last"]), Sequences(), tmp_path / "f"),
+        lambda: extract(backbone(pool=["last", "mean"]), Sequences(), tmp_path / "f"),
+        lambda: extract(backbone(pool=["mean", largest]), Sequences(), tmp_path / "f"),
+        lambda: extract(backbone(pool=largest), Sequences(), tmp_path / "f"),
         lambda: extract(backbone(), Sequences("others"), tmp_path / "f"),
-        lambda: extract(backbone(), Sequences(), tmp_path / "f", dtype="bfloat16"),
     ]
     for count, make in enumerate(made, start=1):
         make()
         assert len(kept(tmp_path)) == count
 
 
-def test_a_pool_without_a_name_of_its_own_is_refused(tmp_path: Path) -> None:
-    nameless = HiddenStates(Network(), ["layers.*"], example=Sequences().batch([0]), pool=lambda h, x: h[:, 0])
+def test_one_pool_in_a_list_is_the_pool(tmp_path: Path) -> None:
+    exact = extract(backbone(), Sequences(), tmp_path / "f")
+    again = Sequences()
+    assert torch.equal(extract(backbone(pool=["mean"]), again, tmp_path / "f"), exact)
+    assert again.seen == []
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_pool_without_a_name_of_its_own_is_refused(several: bool, tmp_path: Path) -> None:
+    def first(h: Tensor, x: Any) -> Tensor:
+        return h[:, 0]
+
+    nameless = backbone(pool=["mean", first] if several else first)
     with pytest.raises(ValueError, match="pool must have a name that tells it from others"):
         extract(nameless, Sequences(), tmp_path / "f")
+
+
+def test_several_pools_of_a_layer_stand_side_by_side(tmp_path: Path) -> None:
+    both = extract(backbone(pool=["mean", "cls"]), Sequences(), tmp_path / "f", batch_size=4)
+    mean = extract(backbone(), Sequences(), tmp_path / "f", batch_size=4).view(COUNT, 3, 5)
+    cls = extract(backbone(pool="cls"), Sequences(), tmp_path / "f", batch_size=4).view(COUNT, 3, 5)
+    assert torch.equal(both, torch.stack([mean, cls], dim=2).flatten(1))  # by layer, then by pool
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-5], lambda whole: whole[:-1] + b"\x01", lambda whole: b""])
@@ -194,7 +211,7 @@ class Stuck(Sequences):
 
 
 def get_stuck(folder: Path, sign: Path) -> None:
-    features.RECORD_EVERY = 8
+    extraction.RECORD_EVERY = 8  # type: ignore[attr-defined]
     extract(backbone(), Stuck(sign), folder, batch_size=4)
 
 
@@ -307,7 +324,7 @@ def test_features_are_taken_apart_and_wrong_ones_refused() -> None:
     assert [h.shape for h in stacked] == [(4, 7, 2), (4, 7, 3)]
     with pytest.raises(ValueError, match=r"expected features of widths \(2, 3\) side by side, got shape \(7, 4\)"):
         FrozenFeatures((2, 3))(x[:, :4])
-    with pytest.raises(ValueError, match="out_dims is empty"):
+    with pytest.raises(ValueError, match="out_dims must be a list of at least one integer"):
         FrozenFeatures(())
 
 
@@ -364,27 +381,31 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     features.load.cache_clear()
 
 
-def named(encoder: encoders.Encoder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this encoder and this data set stand for all."""
-    monkeypatch.setattr(pretrained, "load", lambda name: encoder)
-    monkeypatch.setattr(data, "load", lambda name: dataset)
-
-
-@pytest.mark.parametrize("scale", [(0.0, 1.0), (0.473, 0.251)])
-def test_images_become_a_data_set_of_features(
-    scale: tuple[float, float], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+def named(
+    encoder: encoders.Encoder,
+    dataset: Dataset,
+    raw: Callable[[Part], tuple[Tensor | list[str], Tensor]],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Literal["images", "texts"],
 ) -> None:
+    """Let this encoder and this data set, with what encoders read of it, stand for all."""
+    monkeypatch.setattr(encoders, "load", lambda name: encoder)
+    monkeypatch.setattr(data, "load", lambda name: dataset)
+    entry = catalog.Entry(lambda: dataset, kind, "mlp", (4,), "imdb", raw)
+    monkeypatch.setitem(catalog.CATALOG, dataset.name, entry)
+
+
+def test_images_become_a_data_set_of_features(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However a data set scales its pixels, the network sees them as it knows them."""
-    mean, std = scale
     encoder = encoders.vision("vit_tiny_patch16_224", weights=False, img_size=32, depth=2)
     pixels = torch.rand(20, 3, 28, 28, generator=torch.Generator().manual_seed(0))
-    pixels[0, :, 0, 0], pixels[0, :, 0, 1] = 0.0, 1.0
     labels = torch.arange(20) % 2
-    scaled = (pixels - mean) / std
+    scaled = (pixels - 0.473) / 0.251
     images = Dataset(
         "images", "made here", ("a", "b"), Examples(scaled[:14], labels[:14]), Examples(scaled[14:], labels[14:])
     )
-    named(encoder, images, monkeypatch)
+    raw = {"train": (pixels[:14], labels[:14]), "test": (pixels[14:], labels[14:])}
+    named(encoder, images, raw.__getitem__, monkeypatch, "images")
     found = features.load("images", "vit")
     assert str(found) == "images/vit: 14 training and 6 test examples, made here, through vit"
     assert found.classes == ("a", "b")
@@ -399,7 +420,7 @@ def test_a_feature_that_never_varies_tells_nothing() -> None:
     """Its deviation is one of rounding, not exactly 0."""
     train, test = torch.rand(1000, 3), torch.rand(10, 3)
     train[:, 1], train[:, 2] = 0.1, 0.0
-    scaled, scaled_test = features._standardised(train, test)
+    scaled, scaled_test = feature_data._standardised(train, test)
     assert scaled[:, 0].std(correction=0).item() == pytest.approx(1)
     assert scaled[:, 1:].count_nonzero() == scaled_test[:, 1:].count_nonzero() == 0
 
@@ -409,20 +430,21 @@ def test_texts_become_a_data_set_of_features_if_their_labels_agree(monkeypatch: 
     labels = torch.arange(COUNT) % 2
     encoder = encoders.Encoder("words", "texts", backbone(), lambda texts: Sequences("-".join(texts)))
     ids = Examples(torch.zeros(COUNT, 3, dtype=torch.int32), labels)
-    named(encoder, Dataset("imdb", "made here", ("a", "b"), ids, ids), monkeypatch)
-    monkeypatch.setattr(text, "reviews", lambda part: ([part] * COUNT, labels.numpy()))
-    found = features.load("imdb", "words")
-    assert str(found) == "imdb/words: 43 training and 43 test examples, made here, through words"
-    monkeypatch.setattr(text, "reviews", lambda part: ([part] * COUNT, 1 - labels.numpy()))
+    mine = Dataset("mine", "made here", ("a", "b"), ids, ids)
+    named(encoder, mine, lambda part: ([part] * COUNT, labels), monkeypatch, "texts")
+    found = features.load("mine", "words")
+    assert str(found) == "mine/words: 43 training and 43 test examples, made here, through words"
     features.load.cache_clear()
-    with pytest.raises(DataError, match="imdb, train part: the texts are not in the order of the labels"):
-        features.load("imdb", "words")
+    named(encoder, mine, lambda part: ([part] * COUNT, 1 - labels), monkeypatch, "texts")
+    with pytest.raises(DataError, match="mine, train part: the raw inputs are not in the order of the labels"):
+        features.load("mine", "words")
 
 
 @pytest.mark.usefixtures("own_cache")
 def test_an_encoder_of_texts_does_not_read_images(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Examples(torch.rand(2, 1, 4, 4), torch.tensor([0, 1]))
     encoder = encoders.Encoder("words", "texts", backbone(), lambda texts: texts)
-    named(encoder, Dataset("images", "made here", ("a", "b"), examples, examples), monkeypatch)
+    images = Dataset("images", "made here", ("a", "b"), examples, examples)
+    named(encoder, images, lambda part: examples, monkeypatch, "images")
     with pytest.raises(ValueError, match="'words' reads texts, and 'images' holds none"):
         features.load("images", "words")

@@ -1,17 +1,21 @@
 """Figures: what is drawn is what was given. (Pixels are not compared: nbval cannot, and fonts differ.)"""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from laya_nb import figures
+from laya_nb.analysis.attention import EntropyEffect
+from laya_nb.heads import BENCHMARK_HEADS
 from laya_nb.report import findings
-from laya_nb.attribution import EntropyEffect
-from laya_nb.runs import HEADS
-from laya_nb.statistics import compare_all
+from laya_nb.report.figures import style
+from laya_nb.statistics import compare_all, estimate
 
 rng = np.random.default_rng(0)
 CLASSES = ["a", "b"]
@@ -27,9 +31,17 @@ def bar_heights(ax: Axes) -> list[float]:
     return [bar.get_height() for bar in ax.patches if isinstance(bar, Rectangle)]
 
 
+def accuracies(heads: Sequence[str]) -> pd.DataFrame:
+    rows = [{"head": head, "seed": seed, "accuracy": rng.normal(89, 1)} for head in heads for seed in range(4)]
+    return pd.DataFrame(rows)
+
+
+def row_names(ax: Axes) -> list[str]:
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
 def test_benchmark_figure_shows_every_seed_and_every_difference() -> None:
-    rows = [{"head": head, "seed": seed, "accuracy": rng.normal(89, 1)} for head in HEADS for seed in range(4)]
-    table = pd.DataFrame(rows)
+    table = accuracies(BENCHMARK_HEADS)
     comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
     figure = figures.accuracy_and_differences(table, comparisons, {"laya": (88.3, 0.5)})
     left, right = figure.axes
@@ -37,9 +49,52 @@ def test_benchmark_figure_shows_every_seed_and_every_difference() -> None:
     np.testing.assert_allclose(np.sort(np.concatenate(dots)), np.sort(table["accuracy"]))
     drawn = [x[0] for x in marked(right, "o")]
     assert drawn == pytest.approx([c.difference.mean for c in comparisons.values()])
+    assert row_names(left) == ["LastLayer", "LastLayer + MLP", "Concat", "ScalarMix", "LAYA"]
+    assert "above LastLayer" in right.get_xlabel()
 
 
-def test_profile_figures_show_every_training() -> None:
+def test_figures_draw_heads_that_no_catalog_knows() -> None:
+    """In the order of the runs, compared with any reference, and in a colour of their own."""
+    table = accuracies(["toy_head", "laya"])
+    comparisons = compare_all(table, "accuracy", "toy_head", findings.MARGIN)
+    left, right = figures.accuracy_and_differences(table, comparisons, {}).axes
+    assert row_names(left) == ["toy_head", "LAYA"]
+    assert "above toy_head" in right.get_xlabel()
+    dots = [line for line in left.get_lines() if line.get_marker() == "o" and np.size(line.get_xdata()) == 4]
+    assert [line.get_color() for line in dots] == [style.head_color("toy_head"), style.head_color("laya")]
+
+    (ax,) = figures.probes_and_heads({"probe": rng.random(3)}, {"toy_head": rng.random(3)}).axes
+    assert row_names(ax) == ["probe", "toy_head"]
+
+
+def test_a_new_head_takes_no_colour_that_means_something() -> None:
+    meaning = {*style.HEAD_COLORS.values(), style.PAPER, style.INK, style.FAINT}
+    assert len({style.HEAD_COLORS[head] for head in BENCHMARK_HEADS}) == len(BENCHMARK_HEADS)
+    new = [f"head_{i}" for i in range(40)]
+    assert {style.head_color(head) for head in new} == set(style.SPARE_COLORS)
+    assert not meaning & set(style.SPARE_COLORS)
+
+
+@pytest.mark.parametrize("layers", [1, 3, 4, 12])
+def test_every_layer_has_a_colour_of_its_own(layers: int) -> None:
+    """Also beyond the three layers of the paper's networks."""
+    colors = style.layer_colors(layers)
+    assert len(set(colors)) == len(colors) == layers
+    weights = rng.dirichlet(np.ones(layers), size=4)
+    (ax,) = figures.weight_spread({"LAYA": weights}).axes
+    drawn = [line for line in ax.get_lines() if line.get_marker() == "o"]
+    assert [line.get_color() for line in drawn] == colors
+    np.testing.assert_allclose(np.array([line.get_ydata() for line in drawn]).T, weights)
+
+    images = figures.attention_on_images(np.zeros((1, 4, 4)), weights[:1], ["a"], ["a"]).axes
+    bars = [bar.get_facecolor() for bar in images[1].patches if isinstance(bar, Rectangle)]
+    assert bars == [to_rgba(color) for color in colors]
+    temperatures = np.array([0.1, 1.0, 10.0])
+    (ax,) = figures.temperature_curve(np.arange(float(layers)), temperatures, weights[:3]).axes
+    np.testing.assert_allclose(np.array([line.get_ydata() for line in ax.get_lines()[:layers]]).T, weights[:3])
+
+
+def test_profile_figures_show_every_run() -> None:
     profiles = rng.dirichlet(np.ones(3), size=5)
     (ax,) = figures.global_profile(profiles, 0.76).axes
     np.testing.assert_allclose(np.array([line.get_ydata() for line in ax.get_lines()[:3]]), profiles.T)
@@ -74,11 +129,10 @@ def draw_all() -> list[Figure]:
     return [
         figures.head_diagram(),
         figures.temperature_curve(scores, temperatures, rng.dirichlet(np.ones(3), size=5)),
-        figures.entropy_of_right_and_wrong([pair, pair], [EntropyEffect(0.1, 0.2, a, 0.3) for a in (0.6, 0.7)]),
+        figures.entropy_of_right_and_wrong([pair, pair], [EntropyEffect(a, 0.3) for a in (0.6, 0.7)]),
     ]
 
 
-@pytest.mark.filterwarnings("error::UserWarning")
 def ablation_runs() -> pd.DataFrame:
     rows = [
         {"tau": tau, "head": head, "seed": seed, "accuracy": rng.normal(89, 1), "entropy": rng.random()}
@@ -104,6 +158,13 @@ def test_means_on_logarithmic_axes_are_geometric() -> None:
     table = pd.DataFrame({"tau": [1.0, 1.0], "range": [1.0, 100.0]})
     (ax,) = figures.against_setting(table, "tau", {"range": "r"}, label="tau", log_y=True).axes
     assert ax.get_lines()[-1].get_ydata() == pytest.approx([10.0])
+    ends = np.asarray(ax.get_lines()[1].get_ydata())  # the interval is that of the logarithms
+    mean = estimate(np.log([1.0, 100.0]))
+    np.testing.assert_allclose(ends, np.exp([mean.low, mean.high]))
+    (ax,) = figures.against_setting(table, "tau", {"range": "r"}, label="tau").axes
+    assert ax.get_lines()[-1].get_ydata() == pytest.approx([50.5])
+    one = figures.against_setting(table[:1], "tau", {"range": "r"}, label="tau").axes[0]
+    assert one.get_lines()[-1].get_ydata() == pytest.approx([1.0])  # a single run has no interval
 
 
 def test_gain_figure_pairs_seeds() -> None:
@@ -130,7 +191,7 @@ def test_weights_collapse_and_grid_are_drawn_as_given() -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]  # the best on top
     assert [text.get_text() for text in ax.texts] == ["chosen"]
 
-    (ax,) = figures.agreement_between_trainings({1.0: np.array([0.2, 0.4])}, "tau").axes
+    (ax,) = figures.agreement_between_runs({1.0: np.array([0.2, 0.4])}, "tau").axes
     assert ax.get_lines()[-1].get_ydata() == pytest.approx([0.3])
 
 

@@ -14,9 +14,8 @@ from torch.nn import functional as F
 from torchvision import models
 from transformers import BertConfig, BertModel
 
-from laya_nb.heads import LAYAHead
-from laya_nb.backbones import HiddenStates
-from laya_nb.heads import DepthClassifier
+from laya_nb.backbones import HiddenStates, LayerSelection
+from laya_nb.heads import DepthClassifier, LAYAHead
 
 
 def images(size: int) -> Tensor:
@@ -81,7 +80,7 @@ def test_laya_trains_on(name: str) -> None:
     model = classifier(backbone).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     before = model.head.scorer[0].weight.clone()
-    logits, attention = model(x)
+    logits, attention, _ = model(x)
     F.cross_entropy(logits, torch.tensor([0, 2])).backward()
     optimizer.step()
     assert attention.shape == (2, len(widths))
@@ -193,26 +192,30 @@ def test_pooling_of_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels", "width"),
+    ("shape", "first", "width"),
     [
-        ((2, 5, 7, 7), None, 5),
-        ((2, 7, 7, 5), None, 5),
-        ((2, 5, 1, 1), None, 5),
-        ((2, 5, 6, 7), "first", 5),
-        ((2, 7, 7, 7), "last", 7),
-        ((2, 3, 5), None, 5),
-        ((2, 3, 5), "first", 3),
-        ((2, 3, 4, 4, 4), "first", 3),
-        ((2, 5), None, 5),
+        ((2, 5, 7, 7), True, 5),
+        ((2, 7, 7, 5), False, 5),
+        ((2, 5, 1, 1), True, 5),
+        ((2, 1, 1, 5), False, 5),
+        ((2, 3, 5), False, 5),
+        ((2, 5), False, 5),
     ],
 )
-def test_where_channels_are(shape: tuple[int, ...], channels: Any, width: int) -> None:
+def test_where_channels_are(shape: tuple[int, ...], first: bool, width: int) -> None:
     output = torch.rand(shape)
-    state = HiddenStates(Returns(output), ["layer"], example=torch.rand(2, 1), channels=channels)(torch.rand(2, 1))[0]
-    first = channels == "first" or shape == (2, 5, 7, 7) or shape == (2, 5, 1, 1)
+    state = HiddenStates(Returns(output), ["layer"], example=torch.rand(2, 1))(torch.rand(2, 1))[0]
     expected = output if output.ndim == 2 else output.flatten(2).mean(2) if first else output.flatten(1, -2).mean(1)
     assert state.shape == (2, width)
     torch.testing.assert_close(state, expected)
+
+
+def test_what_the_example_told_of_channels_holds_for_all_sizes() -> None:
+    """Seen alone, the second map would say nothing: all its sizes are equal."""
+    net = Returns(torch.rand(2, 5, 7, 7))
+    backbone = HiddenStates(net, ["layer"], example=torch.rand(2, 1))
+    net.output = torch.rand(2, 5, 5, 5)
+    torch.testing.assert_close(backbone(torch.rand(2, 1))[0], net.output.mean(dim=(2, 3)))
 
 
 @pytest.mark.parametrize(
@@ -220,13 +223,22 @@ def test_where_channels_are(shape: tuple[int, ...], channels: Any, width: int) -
     [
         (torch.rand(2, 5, 6, 7), {}, r"'layer': \(2, 5, 6, 7\) does not tell channels from positions"),
         (torch.rand(2, 6, 6, 6), {}, r"'layer': \(2, 6, 6, 6\) does not tell channels from positions"),
+        (torch.rand(2, 3, 4, 4, 4), {}, r"'layer': \(2, 3, 4, 4, 4\) does not tell .* or a pool function"),
         (torch.rand(2, 3, 6, 6), {"pool": "cls"}, r"'layer': pool 'cls' cannot take an output \(2, 3, 6, 6\)"),
         (torch.rand(2), {}, r"'layer': pool 'mean' cannot take an output \(2,\)"),
         (torch.rand(3, 2, 4), {}, r"'layer': output \(3, 2, 4\) is not of the batch's 2 examples"),
         ("text", {}, "'layer' returned no tensor but str"),
         (torch.rand(2, 3, 4), {"pool": lambda h, x: h}, r"'layer': pool must return \(2, d\) for \(2, 3, 4\), got"),
-        (torch.rand(2, 3), {"pool": "max"}, "pool must be 'mean', 'cls', 'last' or a function, got 'max'"),
-        (torch.rand(2, 3), {"channels": 1}, "channels must be 'first', 'last' or None, got 1"),
+        (
+            torch.rand(2, 3),
+            {"pool": "max"},
+            "pool must be 'mean', 'cls', 'last', a function or a list of these, got 'max'",
+        ),
+        (torch.rand(2, 3), {"pool": ["mean", 3]}, "pool must be .* a list of these, got 3"),
+        (torch.rand(2, 3), {"pool": []}, "pool is empty: name at least one way"),
+        (torch.rand(2, 3), {"pool": ["cls", "mean", "cls"]}, "pool has two ways called 'cls'"),
+        (torch.rand(2, 3, 4), {"pool": ["mean", lambda h, x: h]}, r"'layer': pool must return \(2, d\)"),
+        (torch.rand(2, 3, 6, 6), {"pool": ["mean", "last"]}, r"'layer': pool 'last' cannot take an output"),
     ],
 )
 def test_what_cannot_be_pooled_is_named(output: Any, options: dict[str, Any], message: str) -> None:
@@ -249,6 +261,68 @@ def test_a_layer_that_works_in_place_does_not_reach_back(pool: Any) -> None:
         expected = plain if x.ndim == 2 else plain.mean(1) if pool == "mean" else plain[:, 0 if pool == "cls" else -1]
         assert expected.min() < 0
         torch.testing.assert_close(HiddenStates(net, ["0"], example=x, pool=pool)(x)[0], expected)
+
+
+# --- several pools ------------------------------------------------------------------------------------------------
+
+
+def middle(h: Tensor, x: Any) -> Tensor:
+    """A pool of our own: the token in the middle."""
+    return h[:, h.shape[1] // 2]
+
+
+def test_one_layer_may_be_read_in_several_ways() -> None:
+    """One hidden state per pool, ordered by layer, then by pool; each is what its pool alone gives."""
+    net, x, layers = tiny_bert(), tokens(), ["encoder.layer.0", "encoder.layer.2"]
+    pools: list[Any] = ["cls", "mean", middle, "last"]
+    together = HiddenStates(net, layers, example=x, pool=pools)
+    alone = [HiddenStates(net, layers, example=x, pool=pool) for pool in pools]
+    assert together.layers == tuple(layers)
+    assert together.out_dims == (16,) * 8
+    assert together.names == tuple(f"{layer}:{way}" for layer in layers for way in ("cls", "mean", "middle", "last"))
+    expected = [backbone(x)[i] for i in range(2) for backbone in alone]
+    for state, wanted in zip(together(x), expected, strict=True):
+        assert torch.equal(state, wanted)
+    assert all(backbone.names == backbone.layers == tuple(layers) for backbone in alone)
+    assert HiddenStates(net, layers, example=x, pool=["mean"]).names == tuple(layers)
+
+
+def test_a_head_knows_what_it_weighs() -> None:
+    """Layer and kind of token, and a selection of these: LayerSelection counts hidden states, whatever their pool."""
+    x = tokens()
+    backbone = HiddenStates(tiny_bert(), ["encoder.layer.*"], example=x, pool=["cls", "mean"])
+    model = classifier(backbone).train()
+    logits, attention, scores = model(x)
+    assert attention.shape == scores.shape == (2, 6)
+    assert model.head.names == backbone.names
+    assert backbone.names[2:4] == ("encoder.layer.1:cls", "encoder.layer.1:mean")
+    logits.sum().backward()
+    assert all(adapter.weight.grad.any() for adapter in model.head.adapters)
+    shown = LayerSelection(backbone, ["h4", "noise1"])
+    fourth, noise = shown(x)
+    states = backbone.eval()(x)
+    assert shown.out_dims == (16, 16)
+    assert torch.equal(LayerSelection(backbone.eval(), ["h4"])(x)[0], states[3])
+    assert fourth.shape == noise.shape == (2, 16)
+    assert DepthClassifier(shown, LAYAHead(shown.out_dims, 3)).head.names == ("h4", "noise1")
+
+
+def test_pools_of_other_widths_and_in_place_layers() -> None:
+    """What a pool returns decides the width; a layer that works in place reaches none of them."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True))
+    x = torch.randn(5, 2, 3)
+
+    def both(h: Tensor, x: Any) -> Tensor:
+        return h.flatten(1).clone()
+
+    backbone = HiddenStates(net, ["0", "1"], example=x, pool=["last", both])
+    assert backbone.out_dims == (4, 8, 4, 8)
+    assert backbone.names == ("0:last", "0:both", "1:last", "1:both")
+    plain = net[0](x)
+    assert plain.min() < 0
+    for state, wanted in zip(backbone(x)[:2], (plain[:, -1], plain.flatten(1)), strict=True):
+        torch.testing.assert_close(state, wanted)
 
 
 # --- the module stays what it was ---------------------------------------------------------------------------------
@@ -356,7 +430,7 @@ def test_autocast() -> None:
     x = images(8)
     model = classifier(HiddenStates(conv_net(), ["0", "1"], example=x)).eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        states, (logits, attention) = model.backbone(x), model(x)
+        states, (logits, attention, _) = model.backbone(x), model(x)
         logits.sum().backward()
     assert states[1].dtype == torch.bfloat16
     torch.testing.assert_close(attention, model(x).attention, rtol=0, atol=0.02, check_dtype=False)

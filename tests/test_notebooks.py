@@ -6,34 +6,31 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import chapters
 import nbformat
 import papermill
 import pytest
+from chapter_files import BOOK, ROOT, chapter_names, parameters_cells, read_built
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from warm_kernels import warm_kernels
 
-SMALL: dict[str, Any] = {"dataset": "fashion_mnist_sample", "max_epochs": 1}
-TINY: dict[str, dict[str, Any]] = {
-    "intro": SMALL
-    | {"colours": "fashion_mnist_sample", "texts": "docstrings"}
-    | {"seeds": [0, 1], "ablation_seeds": [0, 1], "grid_seeds": [0, 1], "stability_seeds": [0, 1]},
-    "01_mechanism": SMALL | {"images_shown": 4},
-    "02_fashion_mnist": SMALL | {"seeds": [0, 1, 2], "margin": 1.0},
-    "03_depth_profiles": SMALL | {"seeds": [3, 4]},
-    "04_temperature": SMALL | {"seeds": [0, 1], "taus": [0.25, 1.5], "reference": 0.25},
-    "05_adapter_capacity": SMALL | {"seeds": [0, 1], "widths": [8, 12], "reference": 12, "grid_seeds": [0, 1]},
-    "06_depth": SMALL | {"seeds": [0, 1], "depths": [1, 2, 5], "width": 16},
-    "07_redundancy": SMALL | {"seeds": [0, 1], "extreme_taus": [0.1]},
-    "08_stability": SMALL | {"seeds": [0, 1, 2, 3], "groups": [1, 2, 5], "shuffles": 20},
-    "09_cifar10": SMALL | {"seeds": [0, 1]},
-    "10_imdb": {"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]},
-    "11_frozen_transformer": {"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]},
-    "12_bring_your_own": {"max_epochs": 1, "seeds": [0, 1]},
-}
-STORES_NOTHING = {"01_mechanism", "12_bring_your_own"}
+
+def tiny(name: str) -> dict[str, Any]:
+    """The values with which a chapter can be tried in moments; they stand with its parameters."""
+    (cell,) = parameters_cells(read_built(name))
+    return cell.metadata["tiny"]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[str]:
+    with warm_kernels() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
@@ -42,49 +39,51 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def execute(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def execute(kernel: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     monkeypatch.setenv("LAYA_NB_CACHE", str(cache))
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.delenv("LAYA_NB_DATA", raising=False)
 
     def execute(name: str, parameters: dict[str, Any]) -> nbformat.NotebookNode:
         return papermill.execute_notebook(
-            chapters.BOOK / f"{name}.ipynb",
+            BOOK / f"{name}.ipynb",
             tmp_path / f"{name}.ipynb",
             parameters,
-            cwd=chapters.BOOK,
+            cwd=BOOK,
             progress_bar=False,
+            kernel_name=kernel,
         )
 
     return execute
 
 
-def test_every_chapter_has_tiny_parameters() -> None:
-    assert set(TINY) == set(chapters.chapter_names())
+def trained(cache: Path) -> dict[Path, dict[str, Any]]:
+    """The runs whose results the cache holds, by their files."""
+    documents = {path: json.loads(path.read_text()) for path in sorted((cache / "results").rglob("*.json"))}
+    return {path: document["run"] for path, document in documents.items() if "run" in document}
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", chapter_names())
 def test_chapter_trains_at_tiny_parameters(name: str, execute: Any, cache: Path) -> None:
     """Every figure is drawn from models trained just now; the chapters share one store, as a reader's would."""
-    executed = execute(name, TINY[name])
-    trained = [json.loads(path.read_text())["run"] for path in sorted((cache / "results").rglob("*.json"))]
-    assert {run["protocol"]["max_epochs"] for run in trained} <= {1}
-    if name not in STORES_NOTHING:
-        seeds = {run["seed"] for run in trained if run["dataset"].startswith(TINY[name]["dataset"])}
-        assert set(TINY[name]["seeds"]) <= seeds
+    small = tiny(name)
+    executed = execute(name, small)
+    runs = trained(cache).values()
+    assert {run["protocol"]["max_epochs"] for run in runs} <= {1}
+    if {"dataset", "seeds"} <= set(small):
+        assert set(small["seeds"]) <= {run["seed"] for run in runs if run["dataset"].startswith(small["dataset"])}
     drawn = [o for cell in executed.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
     figures = [cell for cell in executed.cells if "mystnb" in cell.metadata]
     assert len(drawn) == len(figures) > 0
 
 
 def test_a_new_temperature_is_a_new_point_and_nothing_else_is_trained(execute: Any, cache: Path) -> None:
-    small = TINY["04_temperature"]
-    execute("04_temperature", small)
-    before = set((cache / "results").rglob("*.json"))
-    executed = execute("04_temperature", small | {"taus": [*small["taus"], 3.0]})
-    new = set((cache / "results").rglob("*.json")) - before
-    described = [json.loads(path.read_text())["run"] for path in new]
-    assert sorted((run["temperature"], run["seed"]) for run in described) == [(3.0, seed) for seed in small["seeds"]]
+    small = tiny("temperature")
+    execute("temperature", small)
+    before = trained(cache)
+    executed = execute("temperature", small | {"taus": [*small["taus"], 3.0]})
+    new = [run for path, run in trained(cache).items() if path not in before]
+    assert sorted((run["temperature"], run["seed"]) for run in new) == [(3.0, seed) for seed in small["seeds"]]
     tables = [o.data["text/plain"] for cell in executed.cells for o in cell.get("outputs", []) if "data" in o]
     assert any("\n3.00 " in table for table in tables)
 
@@ -99,7 +98,7 @@ def test_a_new_temperature_is_a_new_point_and_nothing_else_is_trained(execute: A
 )
 def test_wrong_parameters_stop_the_chapter(parameters: dict[str, Any], message: str, execute: Any) -> None:
     with pytest.raises(PapermillExecutionError) as caught:
-        execute("03_depth_profiles", parameters)
+        execute("depth_profiles", parameters)
     assert message in str(caught.value)
 
 
@@ -109,7 +108,7 @@ def test_one_notebook_alone_as_colab_would_run_it(tmp_path: Path) -> None:
     repository = committed_copy(tmp_path / "repository")
     folder = tmp_path / "content"
     folder.mkdir()
-    shutil.copy(chapters.BOOK / "03_depth_profiles.ipynb", folder / "chapter.ipynb")
+    shutil.copy(BOOK / "depth_profiles.ipynb", folder / "chapter.ipynb")
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -129,7 +128,7 @@ def test_one_notebook_alone_as_colab_would_run_it(tmp_path: Path) -> None:
     assert str(tmp_path / "env") in run("-c", "import laya_nb; print(laya_nb.__file__)")
 
     committed, executed = (
-        nbformat.read(path, 4) for path in (chapters.BOOK / "03_depth_profiles.ipynb", folder / "executed.ipynb")
+        nbformat.read(path, 4) for path in (BOOK / "depth_profiles.ipynb", folder / "executed.ipynb")
     )
     assert printed(executed) == printed(committed)
 
@@ -153,12 +152,65 @@ def environment_without_package(folder: Path) -> str:
 
 def committed_copy(folder: Path) -> Path:
     """The working tree as a repository of its own, so that what is tested is what stands here."""
-    git = ["git", "-C", str(chapters.ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(git, capture_output=True, text=True, check=True).stdout.split("\0"):
-        if name and (chapters.ROOT / name).is_file():
+        if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(chapters.ROOT / name, folder / name)
+            shutil.copy(ROOT / name, folder / name)
     author = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "copy"]):
         subprocess.run(["git", "-C", str(folder), *command], check=True)
     return folder
+
+
+# --- the kernels that these tests and `make book` use ------------------------------------------------------------
+
+
+def cells_of(kernel: str, folder: Path, *code: str) -> list[str]:
+    """What each piece of code prints in a kernel."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in code])
+    NotebookClient(notebook, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
+    return ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
+
+
+def test_a_warm_kernel_is_as_any_other(kernel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its own folder, environment and random numbers, runs other programs, and knows nothing of this package."""
+    monkeypatch.setenv("LAYA_NB_TEST", "here")
+    code = """\
+import os, subprocess, sys
+print(os.getcwd(), os.environ["LAYA_NB_TEST"], "laya_nb" in sys.modules, __name__)
+print(any(folder.endswith("tools") for folder in sys.path), subprocess.run(["true"]).returncode)"""
+    drawn = "import numpy as np; print(np.random.rand())"
+    warm = cells_of(kernel, tmp_path, code, drawn)
+    assert warm[0] == f"{tmp_path} here False __main__\nFalse 0\n"
+    assert warm[0] == cells_of("python3", tmp_path, code)[0]
+    assert warm[1] != cells_of(kernel, tmp_path, drawn)[0]
+
+
+def test_libraries_in_a_warm_kernel_are_set_up_as_in_any_other(kernel: str, tmp_path: Path) -> None:
+    """They look around when they are imported, and show tables and figures accordingly."""
+    code = """\
+import json, sys, warnings
+import matplotlib.pyplot, numpy as np, pandas as pd, seaborn, torch, tqdm.auto
+from pandas._config.config import _registered_options
+print(*(f"{name}: {pd.get_option(name)}" for name in sorted(_registered_options)), sep="\\n")
+print(*(f"{name}: {value}" for name, value in sorted(matplotlib.rcParams.items())), sep="\\n")
+print(np.get_printoptions(), np.geterr(), torch.get_default_dtype(), torch.initial_seed(), tqdm.auto.tqdm.__module__)
+print(len(warnings.filters), sys.flags, sys.getrecursionlimit())"""
+    warm, usual = (cells_of(name, tmp_path, code)[0].splitlines() for name in (kernel, "python3"))
+    assert len(warm) > 300
+    same_but = {"display.encoding: utf-8": "display.encoding: UTF-8"}
+    assert [same_but.get(line, line) for line in warm] == usual
+
+
+def test_a_warm_kernel_can_be_interrupted_and_killed(kernel: str, tmp_path: Path) -> None:
+    """A cell that runs too long, and a crash, leave no process behind."""
+    note = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); "
+    for ending, message in (("time.sleep(60)", "KeyboardInterrupt"), ("os._exit(3)", "Kernel died")):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(note + ending)])
+        with pytest.raises((CellExecutionError, DeadKernelError), match=message):
+            NotebookClient(notebook, kernel_name=kernel, timeout=2, interrupt_on_timeout=True).execute()
+        process, end = Path("/proc", (tmp_path / "pid").read_text()), time.monotonic() + 20
+        while process.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not process.exists()

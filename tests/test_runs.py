@@ -1,16 +1,18 @@
 """Runs and sweeps: keys that last, and no finished training lost or done twice."""
 
+import copy
 import errno
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,27 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from laya_nb import data
 from laya_nb.data import DataError
-from laya_nb.runs import HEADS, Run, SweepError, grid, sweep, train, train_result, worker_setup
-from laya_nb.runs import Result, ResultStore, StoreError
+from laya_nb.heads import LAYAHead
+from laya_nb.heads import catalog as heads
+from laya_nb.runs import (
+    BENCHMARK_HEADS,
+    HEADS,
+    Result,
+    ResultStore,
+    Run,
+    StoreError,
+    SweepError,
+    build_model,
+    grid,
+    sweep,
+    train,
+    worker_setup,
+)
+from laya_nb.runs.sweep import fair_stack
 from laya_nb.training import TrainingConfig
 
 TINY = Run(
@@ -44,6 +62,16 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep keeps its models in the reader's cache."""
+    monkeypatch.setenv("LAYA_NB_CACHE", str(tmp_path / "cache"))
+
+
+def train_result(run: Run) -> Result:
+    return train(run)[1]
+
+
 class CountingStore(ResultStore):
     """A store that notes, in order, what was trained for it."""
 
@@ -61,9 +89,10 @@ def store(tmp_path: Path) -> CountingStore:
     return CountingStore(tmp_path / "results")
 
 
-def numbers(result: Result) -> str:
+def numbers(result: Result) -> tuple[Any, ...]:
     """A result without what may differ from one carrying-out to the next."""
-    return replace(result, provenance={}).to_json()
+    arrays = {name: (array.dtype, array.shape, array.tobytes()) for name, array in result.arrays.items()}
+    return result.name, result.run, result.metrics, result.history, arrays
 
 
 def assert_same(results: list[Result], others: list[Result]) -> None:
@@ -81,7 +110,7 @@ def assert_same(results: list[Result], others: list[Result]) -> None:
 def test_keys_of_published_runs_never_change() -> None:
     """A changed key orphans every committed result: if this fails, the change is wrong, not the test."""
     assert Run().key == "dfc1f210ab0f341c"
-    assert {head: Run(head=head).key for head in HEADS} == {
+    assert {head: Run(head=head).key for head in BENCHMARK_HEADS} == {
         "last_layer": "57d22322e1c9030c",
         "last_layer_mlp": "cfd80ca361e5b8bf",
         "concat": "0d7e0d529ab066df",
@@ -182,10 +211,15 @@ def test_a_description_survives_json(run: Run) -> None:
         ({"backbone": "bilstm"}, "unknown backbone 'bilstm' for 'fashion_mnist'; known: mlp, cnn"),
         ({"dataset": "imdb", "backbone": "mlp"}, "unknown backbone 'mlp' for 'imdb'; known: bilstm"),
         ({"dataset": "imdb", "tied": True}, "tied must be True, for an MLP, or None, got True for 'bilstm'"),
-        ({"hidden_dims": ()}, r"at least one hidden width must be .* 1 or more, got 1 and \(\)"),
-        ({"hidden_dims": (8, 0)}, r"must be .* 1 or more, got 1 and \(8, 0\)"),
-        ({"hidden_dims": (8.0,)}, r"must be .* 1 or more, got 1 and \(8.0,\)"),
-        ({"hidden_dims": 512}, r"hidden_dims must be a list of widths, got 512"),
+        ({"hidden_dims": ()}, r"hidden_dims must be a list of at least one integer of 1 or more, got \(\)"),
+        ({"hidden_dims": (8, 0)}, r"hidden_dims must be .* 1 or more, got \(8, 0\)"),
+        ({"hidden_dims": (8.0,)}, r"hidden_dims must be .* 1 or more, got \(8.0,\)"),
+        ({"hidden_dims": 512}, r"hidden_dims must be a list .*, got 512"),
+        ({"hidden_dims": (8, 4), "tied": True}, r"tied layers need equal widths, got \(8, 4\)"),
+        ({"view": "h1"}, "view must be a list of hidden states, got 'h1'"),
+        ({"view": ("h4",)}, "unknown hidden state 'h4'; known: h1, noise1, h2"),
+        ({"head": "concat", "d_star": 0}, "d_star must be an integer of at least 1, got 0"),
+        ({"head": "last_layer_mlp", "temperature": -1}, "temperature must be a finite number above 0, got -1"),
         ({"d_star": 0}, "d_star must be an integer of at least 1, got 0"),
         ({"temperature": 0}, "temperature must be a finite number above 0, got 0"),
         ({"temperature": "1.5"}, "temperature must be a finite number above 0, got '1.5'"),
@@ -204,8 +238,99 @@ def test_a_run_names_what_it_refuses(settings_: dict[str, Any], message: str) ->
 def test_an_unknown_setting_is_named() -> None:
     with pytest.raises(ValueError, match=r"unknown settings \['depth'\]; known: \['backbone', .*'view'\]"):
         Run.from_description(Run().describe() | {"depth": 3})
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(TypeError, match=r"a run has no settings \['colour'\]; known: seed, head, .*, scorer_width"):
         grid(colour=["red"])
+    with pytest.raises(AttributeError, match="a run has no 'colour'"):
+        _ = Run().colour
+
+
+def test_a_head_s_setting_is_an_attribute_of_the_run() -> None:
+    run = Run(temperature=2, d_star=10)
+    assert (run.temperature, run.d_star, run.psi, run.scorer_width) == (2.0, 10, "identity", 20)
+    assert Run(head="concat").temperature is None
+    changed = run.replace(temperature=0.5, seed=3)
+    assert (changed.temperature, changed.d_star, changed.scorer_width, changed.seed) == (0.5, 10, 20, 3)
+    assert pickle.loads(pickle.dumps(run)) == copy.deepcopy(run) == run
+
+
+def test_a_description_builds_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def built(*_: Any, **__: Any) -> None:
+        raise AssertionError("a layer was built")
+
+    monkeypatch.setattr(torch.nn.Linear, "__init__", built)
+    state = torch.get_rng_state()
+    for head in HEADS:
+        Run(head=head)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+class Noisy(LAYAHead):
+    """A head with a setting and parameters that nobody else has: drawn on construction, one layer of a new kind."""
+
+    def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96, spread: float = 1.0) -> None:
+        super().__init__(in_dims, num_classes, d_star=d_star)
+        self.spread = nn.Parameter(spread * torch.randn(3))
+        self.mixer = nn.Bilinear(2, 2, 2)
+
+    @classmethod
+    def check_settings(cls, **settings: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def noisy_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = heads.Entry(Noisy, "Noisy", {"d_star": 96, "spread": 1.0}, per_input=True)
+    monkeypatch.setitem(heads.CATALOG, "noisy", entry)
+
+
+@pytest.mark.usefixtures("noisy_head")
+def test_every_parameter_of_a_head_comes_from_the_seed() -> None:
+    """Also those that no initialisation of ours knows, and whatever was drawn before; global state stays."""
+    first = build_model(Run(head="noisy"), 784, 10).state_dict()
+    torch.manual_seed(123)
+    torch.randn(7)
+    state = torch.get_rng_state()
+    again = build_model(Run(head="noisy"), 784, 10).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    other = build_model(Run(head="noisy", seed=1), 784, 10).state_dict()
+    for name, value in first.items():
+        assert torch.equal(again[name], value), name
+    assert not torch.equal(other["head.spread"], first["head.spread"])
+    assert not torch.equal(other["head.mixer.weight"], first["head.mixer.weight"])
+    plain = build_model(Run(), 784, 10).state_dict()
+    assert torch.equal(plain["backbone.blocks.0.0.weight"], first["backbone.blocks.0.0.weight"])
+
+
+@pytest.mark.usefixtures("noisy_head")
+def test_a_setting_at_its_default_is_left_out_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a setting or a field that is added later changes no key of what was there before."""
+    described = Run(head="noisy").describe()
+    assert "spread" not in described
+    assert Run(head="noisy", spread=2.0).describe()["spread"] == 2.0
+    assert Run(head="noisy", spread=2.0).key != Run(head="noisy").key == Run(head="noisy", spread=1.0).key
+    assert Run.from_description(Run(head="noisy", spread=2.0).describe()) == Run(head="noisy", spread=2.0)
+
+    @dataclass(frozen=True)
+    class Decayed(TrainingConfig):
+        weight_decay: float = 0.0
+
+    assert Run(protocol=Decayed()).key == Run().key
+    decayed = Run(protocol=Decayed(weight_decay=0.1))
+    assert decayed.describe()["protocol"]["weight_decay"] == 0.1
+    assert decayed.key != Run().key
+    assert decayed.stacking_key != Run().stacking_key  # what nobody named may not differ within a stack
+    assert Run(seed=1, temperature=3.0, protocol=Decayed(1e-3, max_epochs=7)).stacking_key == Run().stacking_key
+    for apart in (Run(d_star=8), Run(protocol=TrainingConfig(batch_size=64)), Run(head="concat"), Run(view=("h1",))):
+        assert apart.stacking_key != Run().stacking_key
+
+
+@pytest.mark.usefixtures("noisy_head")
+def test_a_head_that_no_stack_knows_is_trained_one_by_one(store: CountingStore) -> None:
+    runs = [Run(seed, "noisy", TINY.dataset, TINY.hidden_dims, d_star=4, protocol=TINY.protocol) for seed in (0, 1)]
+    results = sweep(runs, store)
+    assert [result.provenance["stack"] for result in results] == [1, 1]
+    assert [numbers(result) for result in results] == [numbers(train_result(run)) for run in runs]
+    assert "score_range" in results[0].metrics
 
 
 def test_grid_is_every_combination_in_order() -> None:
@@ -323,11 +448,22 @@ def test_processes_give_what_one_process_gives(tmp_path: Path) -> None:
     assert [numbers(result) for result in parallel] == [numbers(train_result(run)) for run in (runs[0], runs[2])]
 
 
+def test_processes_train_stacks(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task carries a stack; the variable is what `make train` sets."""
+    monkeypatch.setenv("LAYA_NB_PROCESSES", "2")
+    runs = [replace(TINY, seed=seed) for seed in range(3)]
+    results = sweep(runs, store)
+    assert [result.provenance["stack"] for result in results] == [2, 2, 1]
+    assert sorted(store.saved) == sorted(run.name for run in runs)
+    assert_same(results, [train_result(run) for run in runs])
+    assert [fair_stack(*case) for case in ((1, 2), (3, 2), (40, 2), (2, 8))] == [1, 2, 8, 1]
+
+
 ENDLESS = replace(TINY, seed=2, protocol=replace(TINY.protocol, max_epochs=10**9, patience=10**9))
 KILLED = """
 import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from test_runs import ENDLESS, TINY
 from laya_nb.runs import sweep, worker_setup
@@ -359,7 +495,7 @@ def test_a_killed_sweep_loses_the_run_in_flight_alone(store: CountingStore, tmp_
         process.wait()
 
     finished = [TINY, replace(TINY, seed=1)]
-    assert {path.name for path in store.folder.rglob("*.*")} == {f"{run.name.split('/')[1]}.json" for run in finished}
+    assert {path.stem for path in store.folder.rglob("*.json")} == {run.name.split("/")[1] for run in finished}
     third = replace(TINY, seed=3)
     results = sweep([*finished, third], store)
     assert store.saved == [third.name]

@@ -29,6 +29,9 @@ def test_choices_by_hand() -> None:
     assert selection.choices_by_fewer_seeds(table, 1) == {"a": 1, "b": 1}
     # seeds (0, 0), (0, 1), (1, 0) choose a, (1, 1) chooses b
     assert selection.bootstrap_choices(table) == {"a": 3, "b": 1}
+    equal = pd.DataFrame({0: [1.0, 1.0], 1: [2.0, 2.0]}, index=["a", "b"])
+    assert selection.choice(equal) == "a"
+    assert selection.choices_by_fewer_seeds(equal, 2) == {"a": 1}
 
 
 def test_luck_is_calibrated() -> None:
@@ -36,10 +39,23 @@ def test_luck_is_calibrated() -> None:
     rng = np.random.default_rng(1)
     tables = [scores(36, 3, best=0.0, rng=rng) for _ in range(300)]
     above = [
-        table.mean(axis=1).max() - table.to_numpy().mean() > np.quantile(selection.winners_curse(table, 1000), 0.95)
+        table.mean(axis=1).max() - table.to_numpy().mean() > np.quantile(selection.winners_curse(table), 0.95)
         for table in tables
     ]
     assert 0.02 < np.mean(above) < 0.09
+
+
+def test_luck_by_hand() -> None:
+    """Two settings whose differences are 1 and -1: their noise has variance 1, and a mean of two seeds half of it.
+
+    So the difference of two such means is normal with variance 1, and the better stands half of it above their mean.
+    """
+    table = pd.DataFrame({0: [1.0, 0.0], 1: [5.0, 6.0]}, index=["a", "b"])
+    luck = selection.winners_curse(table)
+    assert luck.shape == (10_000,)
+    assert luck.min() >= 0
+    assert luck.mean() == pytest.approx(0.5 * np.sqrt(2 / np.pi), abs=0.01)
+    assert selection.winners_curse(table + np.array([[7.0], [9.0]])) == pytest.approx(luck)  # settings' own means
 
 
 def test_effects_find_the_factor_that_matters() -> None:
@@ -54,11 +70,23 @@ def test_effects_find_the_factor_that_matters() -> None:
     p = table["p"].to_dict()
     assert p["a"] < 1e-4
     assert p["b"] > 0.01
+    assert table.loc["noise", ["F", "p"]].isna().all()
+
+
+def test_effects_by_hand() -> None:
+    """A balanced table without noise: the seed's and the factor's sums of squares, 8 and 2, share the variance."""
+    rows = [{"a": a, "seed": seed, "y": a + 2.0 * seed} for a in (0, 1) for seed in (0, 1) for _ in range(2)]
+    shares = selection.effects(pd.DataFrame(rows), "y", ["a"])["share of variance, %"]
+    assert shares.to_dict() == pytest.approx({"a": 20, "seed": 80, "noise": 0}, abs=1e-6)
 
 
 def test_wrong_counts_are_named() -> None:
     table = scores(4, 6, 0.0, np.random.default_rng(3))
     with pytest.raises(ValueError, match=r"count must lie in 1..6, the number of seeds, got 7"):
         selection.choices_by_fewer_seeds(table, 7)
+    with pytest.raises(ValueError, match="got 0"):
+        selection.choices_by_fewer_seeds(table, 0)
+    assert sum(selection.choices_by_fewer_seeds(table, 6).values()) == 1
+    assert sum(selection.bootstrap_choices(table[[0, 1, 2, 3, 4]]).values()) == 5**5
     with pytest.raises(ValueError, match="at most 5 seeds can be drawn in every way, got 6"):
         selection.bootstrap_choices(table)

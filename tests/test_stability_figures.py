@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from laya_nb.analysis.stability import averaging, pair_estimate, permute_rows, spearman_brown
 from laya_nb import figures
+from laya_nb.analysis.stability import averaging, pair_estimate, permute_rows, spearman_brown
 
 rng = np.random.default_rng(0)
 
@@ -38,7 +38,7 @@ def test_every_pair_is_a_dot_and_every_control_grey() -> None:
 def test_shared_measures_show_pairs_means_and_intervals() -> None:
     rows = {name: rng.uniform(-1, 1, 10) for name in ("one", "other")}
     estimates = {name: pair_estimate(pairs) for name, pairs in rows.items()}
-    (ax,) = figures.shared_by_trainings({name: (rows[name], estimates[name]) for name in rows}).axes
+    (ax,) = figures.shared_by_runs({name: (rows[name], estimates[name]) for name in rows}).axes
     assert row_names(ax) == ["one", "other"]
     drawn = dots(ax)
     np.testing.assert_allclose([drawn[0][0], drawn[2][0]], list(rows.values()))
@@ -47,7 +47,7 @@ def test_shared_measures_show_pairs_means_and_intervals() -> None:
     np.testing.assert_allclose(bars, [[e.low, e.high] for e in estimates.values()])
 
 
-def test_weight_spread_shows_every_training_of_both_heads() -> None:
+def test_weight_spread_shows_every_run_of_both_heads() -> None:
     weights = {"LAYA": rng.dirichlet(np.ones(3), size=4), "ScalarMix": rng.dirichlet(np.ones(3), size=4)}
     figure = figures.weight_spread(weights)
     for ax, (title, profiles) in zip(figure.axes, weights.items(), strict=True):
@@ -64,7 +64,7 @@ def test_averaging_shows_measured_values_control_and_prediction() -> None:
     (ax,) = figures.averaging_helps({"classes": found}).axes
     (measured,) = dots(ax, "D")
     np.testing.assert_allclose(measured, np.stack([found.groups, found.measured]))
-    curve = next(line for line in ax.get_lines() if line.get_label() == "predicted from the common share")
+    curve = next(line for line in ax.get_lines() if line.get_label() == "predicted from the intraclass correlation")
     x, y = np.asarray(curve.get_data())
     np.testing.assert_allclose(y, [spearman_brown(found.share.mean, k) for k in x])
     band = ax.collections[0].get_paths()[0].vertices

@@ -1,5 +1,7 @@
 """Training together is training alone: weights, course, stopping and failures of every member are those of `fit`."""
 
+# ruff: noqa: F401 (fixtures are imported and named as parameters)
+
 import os
 import signal
 import subprocess
@@ -14,19 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_runs import ENDLESS, TINY, CountingStore, assert_same
+from test_runs import ENDLESS, TINY, CountingStore, assert_same, own_cache, train_result
 from torch import Tensor, nn
 
 from laya_nb import data
 from laya_nb.backbones import MLP
 from laya_nb.data import DataError, Dataset, Examples
-from laya_nb.heads import LAYAHead
-from laya_nb.heads import DepthClassifier
+from laya_nb.heads import DepthClassifier, LAYAHead
+from laya_nb.runs import ResultStore, Run, build_model, sweep
+from laya_nb.training import NonFiniteLoss, TrainingConfig, TrainingHistory, fit
 from laya_nb.training.optimizer import StackedAdam
-from laya_nb.runs import Run, build_model, sweep, train_result
 from laya_nb.training.stacked import StackedModel, fit_stacked, stack
-from laya_nb.runs import ResultStore
-from laya_nb.training import Fit, NonFiniteLoss, TrainingConfig, fit
 
 SMALL = Run(hidden_dims=(24, 16, 16))
 # (seed, temperature, learning rate, patience, most epochs): they end early, late, by patience and by the limit.
@@ -48,7 +48,7 @@ def small(dtype: torch.dtype) -> Dataset:
 
 def member(run: Run, course: tuple[int, float, float, int, int], dtype: torch.dtype = torch.float64) -> StackedModel:
     seed, temperature, learning_rate, patience, max_epochs = course
-    run = replace(run, seed=seed, temperature=temperature if run.head == "laya" else run.temperature)
+    run = run.replace(seed=seed, temperature=temperature if run.head == "laya" else run.temperature)
     protocol = TrainingConfig(learning_rate, batch_size=64, max_epochs=max_epochs, patience=patience)
     return StackedModel(build_model(run, 784, 10).to(dtype), seed, protocol)
 
@@ -63,12 +63,18 @@ def outcomes(members: Sequence[StackedModel], dataset: Dataset) -> list[Any]:
     return [found[number] for number in range(len(members))]
 
 
-def alone(member: StackedModel, dataset: Dataset) -> Fit:
+def alone(member: StackedModel, dataset: Dataset) -> TrainingHistory:
     splits = dataset.split(member.seed, member.protocol.validation)
     return fit(member.model, splits, seed=member.seed, protocol=member.protocol, device="cpu")
 
 
-def assert_equal(ours: StackedModel, fitted: Fit, theirs: StackedModel, expected: Fit, tolerance: float = 1e-10) -> None:
+def assert_equal(
+    ours: StackedModel,
+    fitted: TrainingHistory,
+    theirs: StackedModel,
+    expected: TrainingHistory,
+    tolerance: float = 1e-10,
+) -> None:
     assert fitted.validation_accuracy == expected.validation_accuracy
     assert (fitted.epochs, fitted.best_epoch) == (expected.epochs, expected.best_epoch)
     assert fitted.train_loss == pytest.approx(expected.train_loss, rel=tolerance)
@@ -79,7 +85,7 @@ def assert_equal(ours: StackedModel, fitted: Fit, theirs: StackedModel, expected
     assert not ours.model.training
 
 
-def assert_as_fit(run: Run, dtype: torch.dtype = torch.float64, tolerance: float = 1e-10) -> list[Fit]:
+def assert_as_fit(run: Run, dtype: torch.dtype = torch.float64, tolerance: float = 1e-10) -> list[TrainingHistory]:
     dataset = small(dtype)
     ours, theirs = members(run, dtype), members(run, dtype)
     fits = outcomes(ours, dataset)
@@ -94,14 +100,14 @@ def assert_as_fit(run: Run, dtype: torch.dtype = torch.float64, tolerance: float
 @pytest.mark.parametrize(
     "run",
     [
-        replace(SMALL, d_star=8, scorer_width=12),
-        replace(SMALL, d_star=8, scorer_width=12, psi="mlp"),
+        SMALL.replace(d_star=8, scorer_width=12),
+        SMALL.replace(d_star=8, scorer_width=12, psi="mlp"),
         Run(head="concat", hidden_dims=SMALL.hidden_dims, d_star=8),
         Run(head="scalar_mix", hidden_dims=SMALL.hidden_dims, d_star=8),
         Run(head="last_layer", hidden_dims=SMALL.hidden_dims),
         Run(head="last_layer_mlp", hidden_dims=SMALL.hidden_dims, d_star=8),
         Run(hidden_dims=(16, 16, 16), tied=True, d_star=8),
-        replace(SMALL, d_star=8, view=("h1", "h3", "h3", "noise2")),
+        SMALL.replace(d_star=8, view=("h1", "h3", "h3", "noise2")),
     ],
     ids=["laya", "laya psi=mlp", "concat", "scalar_mix", "last_layer", "last_layer_mlp", "tied", "view"],
 )
@@ -112,7 +118,7 @@ def test_every_member_comes_out_as_fit_leaves_it(run: Run) -> None:
 
 def test_in_float32_up_to_rounding() -> None:
     """What is left of a sum's order after some 80 steps; a wrong moment or split shows from the second digit on."""
-    assert_as_fit(replace(SMALL, d_star=8), torch.float32, tolerance=1e-3)
+    assert_as_fit(SMALL.replace(d_star=8), torch.float32, tolerance=1e-3)
 
 
 def test_members_that_leave_with_anothers_moments_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,11 +130,11 @@ def test_members_that_leave_with_anothers_moments_are_seen(monkeypatch: pytest.M
     keep = StackedAdam.keep
     monkeypatch.setattr(StackedAdam, "keep", shuffled)
     with pytest.raises(AssertionError):
-        assert_as_fit(replace(SMALL, d_star=8))
+        assert_as_fit(SMALL.replace(d_star=8))
 
 
 def test_a_member_that_diverges_takes_no_other_with_it() -> None:
-    dataset, run = small(torch.float64), replace(SMALL, d_star=8)
+    dataset, run = small(torch.float64), SMALL.replace(d_star=8)
     diverges = (9, 1.0, 1e300, 5, 9)
     ours, theirs = members(run), members(run)
     ours.insert(2, member(run, diverges))
@@ -170,14 +176,15 @@ def without_bias() -> DepthClassifier:
 
 def frozen() -> DepthClassifier:
     model = laya(MLP(784, (8,)))
-    model.backbone.requires_grad_(False)
+    backbone: Any = model.backbone
+    backbone.requires_grad_(False)
     return model
 
 
 def longer() -> DepthClassifier:
     model = laya(MLP(784, (8,)))
-    blocks: Any = model.backbone.blocks
-    blocks.append(nn.GELU())
+    backbone: Any = model.backbone
+    backbone.blocks.append(nn.GELU())
     return model
 
 
@@ -190,8 +197,14 @@ def longer() -> DepthClassifier:
         ),
         ([laya(MLP(784, (8,))), laya(MLP(784, (8,)), psi="mlp")], "differ in head.psi: type is .*Identity.*Sequential"),
         ([laya(MLP(784, (8,))), laya(MLP(784, (8,)), scorer_width=3)], "differ in head.scorer.0: out_features is 8"),
-        ([viewed("h1", "h2"), viewed("h2", "h1")], r"differ in backbone: layers is \(0, 1\) in one and \(1, 0\)"),
-        ([viewed("h1", "h2"), viewed("h1", "noise2")], r"differ in backbone: noise is \(False, False\) in one"),
+        (
+            [viewed("h1", "h2"), viewed("h2", "h1")],
+            r"differ in backbone: names is \('h1', 'h2'\) in one and \('h2', 'h1'\)",
+        ),
+        (
+            [viewed("h1", "h2"), viewed("h1", "noise2")],
+            r"differ in backbone: names is \('h1', 'h2'\) in one and \('h1', 'noise2'\)",
+        ),
         ([laya(MLP(784, (8,))), longer()], "differ in backbone.blocks.1, which not all have"),
         ([longer(), laya(MLP(784, (8,)))], "differ in backbone.blocks.1, which not all have"),
         ([laya(Reversed(784, (8,)))], "backbone is a Reversed, which cannot be stacked; train with fit"),
@@ -206,8 +219,8 @@ def test_models_that_cannot_be_stacked_are_named(models: list[DepthClassifier], 
 
 def test_a_layer_that_cannot_be_stacked_is_named() -> None:
     model = laya(MLP(784, (8,)))
-    blocks: Any = model.backbone.blocks
-    blocks[0].append(nn.Dropout(0.5))
+    backbone: Any = model.backbone
+    backbone.blocks[0].append(nn.Dropout(0.5))
     with pytest.raises(ValueError, match=r"backbone\.blocks\.0\.3 is a Dropout, which cannot be stacked"):
         stack([model])
 
@@ -215,9 +228,15 @@ def test_a_layer_that_cannot_be_stacked_is_named() -> None:
 @pytest.mark.parametrize(
     ("protocols", "message"),
     [
-        ([], "there are no members to train"),
-        ([TrainingConfig(batch_size=64), TrainingConfig(batch_size=32)], r"members of a stack need one batch_size, got \[32, 64\]"),
-        ([TrainingConfig(validation=0.1), TrainingConfig(validation=0.2)], r"need one validation, got \[0.1, 0.2\]"),
+        ([], "there are no models to train"),
+        (
+            [TrainingConfig(batch_size=64), TrainingConfig(batch_size=32)],
+            r"models of a stack need one protocol: .*batch_size=32.* and .*batch_size=64.* differ",
+        ),
+        (
+            [TrainingConfig(validation=0.1), TrainingConfig(validation=0.2)],
+            r"models of a stack need one protocol: .*validation=0.2.* and .*validation=0.1.* differ",
+        ),
     ],
 )
 def test_members_that_cannot_be_stacked_are_named(protocols: list[TrainingConfig], message: str) -> None:
@@ -233,6 +252,26 @@ def test_data_that_fit_refuses_are_refused() -> None:
         list(fit_stacked([one], dataset))
 
 
+def test_models_that_cannot_be_stacked_are_trained_by_fit() -> None:
+    """A backbone that no stack knows, among others a diverging model; what comes out is what `fit` leaves."""
+    dataset = small(torch.float32)
+
+    def unknown(seed: int, learning_rate: float) -> StackedModel:
+        torch.manual_seed(seed)
+        return StackedModel(laya(Reversed(784, (8,))), seed, TrainingConfig(learning_rate, 64, max_epochs=2))
+
+    ours = [unknown(0, 3e-3), unknown(1, 1e30), unknown(2, 1e-3)]
+    found = outcomes(ours, dataset)
+    assert isinstance(found[1], NonFiniteLoss)
+    for number, rate in ((0, 3e-3), (2, 1e-3)):
+        theirs = unknown(number, rate)
+        expected = alone(theirs, dataset)
+        assert found[number].stack == 1
+        assert found[number].train_loss == expected.train_loss
+        for name, value in theirs.model.state_dict().items():
+            assert torch.equal(ours[number].model.state_dict()[name], value)
+
+
 # --- sweeps
 
 
@@ -240,12 +279,12 @@ def stacks(results: Iterable[Any]) -> list[int]:
     return [result.provenance["stack"] for result in results]
 
 
-def test_a_sweep_trains_runs_of_one_shape_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_trains_runs_of_one_stacking_key_together(tmp_path: Path) -> None:
     """Seed, temperature, learning rate and stopping may differ; head and widths may not."""
     laya = [
         TINY,
-        replace(TINY, seed=1, temperature=0.5),
-        replace(TINY, seed=2, protocol=replace(TINY.protocol, learning_rate=1e-3)),
+        TINY.replace(seed=1, temperature=0.5),
+        TINY.replace(seed=2, protocol=replace(TINY.protocol, learning_rate=1e-3)),
     ]
     concat = [Run(seed, "concat", TINY.dataset, TINY.hidden_dims, d_star=4, protocol=TINY.protocol) for seed in (0, 1)]
     single = [Run(0, "last_layer", TINY.dataset, TINY.hidden_dims, protocol=TINY.protocol)]
@@ -256,8 +295,7 @@ def test_a_sweep_trains_runs_of_one_shape_together(tmp_path: Path, monkeypatch: 
     assert Counter(store.saved) == Counter(run.name for run in mixed)
     assert_same(results, [train_result(run) for run in mixed])
 
-    monkeypatch.setattr("laya_nb.runs.STACK", {"cpu": 2, "cuda": 2})
-    assert stacks(sweep(laya, CountingStore(tmp_path / "others"))) == [2, 2, 1]
+    assert stacks(sweep(laya, CountingStore(tmp_path / "others"), stack=2)) == [2, 2, 1]
 
 
 KILLED = """
@@ -273,12 +311,12 @@ sweep([ENDLESS, TINY], ResultStore(Path(sys.argv[1]), published=False))
 
 def test_a_stack_that_is_killed_keeps_the_members_that_had_finished(tmp_path: Path) -> None:
     """Saved while another member trains on: that one never ends, so the file can come from nowhere else."""
-    store = ResultStore(tmp_path, published=False)
+    store = ResultStore(tmp_path / "results", published=False)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(store.folder)], env=environment)
     try:
         deadline = time.monotonic() + 120
-        while not list(tmp_path.rglob("*.json")):
+        while not list(store.folder.rglob("*.json")):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -289,5 +327,5 @@ def test_a_stack_that_is_killed_keeps_the_members_that_had_finished(tmp_path: Pa
     assert finished is not None
     assert finished.provenance["stack"] == 2
     assert_same([finished], [train_result(TINY)])
-    assert [path.name for path in tmp_path.rglob("*.*")] == [f"{TINY.name.split('/')[1]}.json"]
+    assert [path.stem for path in store.folder.rglob("*.json")] == [TINY.name.split("/")[1]]
     assert store.load(ENDLESS.name, ENDLESS.describe()) is None

@@ -5,19 +5,28 @@ import pandas as pd
 import pytest
 
 from laya_nb.report import tables
-from laya_nb.runs import Run
-from laya_nb.statistics import compare_all
-from laya_nb.runs import Result
+from laya_nb.runs import Result, Run
+from laya_nb.statistics import compare, compare_all
 
 ONE_LAYER, UNIFORM = [1.0, 0.0], [0.5, 0.5]
 
 
-def result(run: Run, attention: list[list[float]] | None) -> Result:
-    arrays = {"label": np.array([0, 1], np.uint8), "prediction": np.array([0, 1], np.uint8)}
+def result(run: Run, attention: list[list[float]] | None = None, guess: tuple[int, ...] = (0, 1)) -> Result:
+    arrays = {"label": np.array([0, 1], np.uint8), "prediction": np.array(guess, np.uint8)}
     if attention is not None:
         arrays["attention"] = np.array(attention, np.float16)
-    metrics = {"accuracy": 0.9, "macro_f1": 0.8} | ({"score_range": 6.0} if attention else {})
-    return Result(run.name, run.describe(), metrics, {}, {"seconds": 1.0}, arrays)
+    metrics = {"accuracy": 0.9, "macro_f1": 0.8, "validation_accuracy": 0.7, "head_parameters": 1234, "epochs": 3}
+    return Result(
+        run.name, run.describe(), metrics | ({"score_range": 6.0} if attention else {}), {}, {"seconds": 1.0}, arrays
+    )
+
+
+def test_all_accuracies_are_in_percent() -> None:
+    table = tables.percent_table([result(Run()), result(Run(seed=1))])
+    assert table["accuracy"].tolist() == pytest.approx([90, 90])
+    assert table["macro_f1"].tolist() == pytest.approx([80, 80])
+    assert table["validation_accuracy"].tolist() == pytest.approx([70, 70])
+    assert table["epochs"].tolist() == [3, 3]
 
 
 def test_attention_table_by_hand() -> None:
@@ -34,15 +43,49 @@ def test_attention_table_by_hand() -> None:
     assert table["last_weight"].tolist()[:2] == pytest.approx([0.25, 0.5])
     assert table["top_weight"].tolist()[:2] == pytest.approx([0.75, 1.0])
     assert table["logit_range"].tolist()[:2] == pytest.approx([3.0, 3.0])
-    assert table["accuracy"].tolist() == pytest.approx([90.0] * 3)
 
 
-def test_settings_are_compared_with_the_reference_seed_by_seed() -> None:
+def test_class_profiles_of_all_right_and_wrong_predictions() -> None:
+    results = [result(Run(), [ONE_LAYER, UNIFORM]), result(Run(seed=1), [UNIFORM, ONE_LAYER], guess=(0, 0))]
+    np.testing.assert_allclose(tables.class_profiles(results, 2), [[ONE_LAYER, UNIFORM], [UNIFORM, ONE_LAYER]])
+    nothing = [np.nan, np.nan]
+    correct = tables.class_profiles(results, 2, "correct")
+    incorrect = tables.class_profiles(results, 2, "incorrect")
+    np.testing.assert_allclose(correct, [[ONE_LAYER, UNIFORM], [UNIFORM, nothing]])
+    np.testing.assert_allclose(incorrect, [[nothing, nothing], [nothing, ONE_LAYER]])
+
+
+def test_effective_layers_by_hand() -> None:
+    table = pd.DataFrame({"hidden_dims": [[8, 8, 8], [8, 8]], "profile_entropy": [1.0, 0.0]})
+    assert tables.effective_layers(table).tolist() == pytest.approx([3, 1])
+
+
+def test_benchmark_table_shows_each_head_in_the_order_of_the_runs() -> None:
+    results = [result(Run(head=head, seed=seed)) for head in ("laya", "last_layer") for seed in range(2)]
+    table = tables.percent_table(results)
+    table.loc[table["seed"] == 1, "accuracy"] = 92.0
+    table.loc[table["head"] == "last_layer", "head"] = "toy_head"  # a head that no catalog knows
+    shown = tables.benchmark_table(table, {"laya": (88.34, 0.46)})
+    assert list(shown.index) == ["LAYA", "toy_head"]
+    assert shown["accuracy, %"].tolist() == ["91.00 ± 1.41"] * 2
+    assert shown["macro-F1, %"].tolist() == ["80.00 ± 0.00"] * 2
+    assert shown["95 % interval"].iloc[0] == "[78.29, 103.71]"  # 91 ± 12.706 * 1.414 / sqrt(2)
+    assert shown["paper, %"].tolist() == ["88.34 ± 0.46", "–"]
+    assert shown[["parameters", "epochs", "seconds"]].iloc[0].tolist() == ["1,234", "3", "1"]
+    assert "paper, %" not in tables.benchmark_table(table, {})
+
+
+def test_comparison_table_shows_each_setting() -> None:
     rows = [{"tau": tau, "seed": seed, "y": 10.0 * seed + tau} for tau in (1.0, 2.0, 4.0) for seed in range(3)]
-    compared = compare_all(pd.DataFrame(rows), "y", 2.0, 0.5, by="tau")
-    assert {tau: c.difference.mean for tau, c in compared.items()} == pytest.approx({1.0: -1.0, 4.0: 2.0})
-    shown = tables.comparison_table(compared)
+    shown = tables.comparison_table(compare_all(pd.DataFrame(rows), "y", 2.0, 0.5, by="tau"))
     assert list(shown.index) == [1.0, 4.0]
+    assert shown["difference, points"].tolist() == ["-1.00", "+2.00"]
     assert set(shown["p of a difference (Holm)"]) == {"< 0.001"}, "a p value is never 0"
-    with pytest.raises(ValueError, match=r"no run has tau 3.0, the reference; there are: \[1.0, 2.0, 4.0\]"):
-        compare_all(pd.DataFrame(rows), "y", 3.0, 0.5, by="tau")
+    assert shown["verdict"].tolist() == ["lower", "higher"]
+
+
+def test_an_uncorrected_comparison_has_a_dash_for_holms_p() -> None:
+    comparison = compare([1.0, 2.0, 4.0], [1.0, 1.5, 1.0], 0.5)
+    shown = tables.comparison_table({"laya": comparison})
+    assert shown.loc["LAYA", "p of a difference (Holm)"] == "–"
+    assert shown.loc["LAYA", "p within ±0.5"] == f"{comparison.p_equivalence:.4f}"

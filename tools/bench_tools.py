@@ -4,19 +4,20 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from laya_nb.data import Examples
-from laya_nb.runs import HeadName, Run, build_model, input_size
+from laya_nb.data import Examples, Splits
 from laya_nb.heads import DepthClassifier
+from laya_nb.runs import Run, build_model, input_size
+from laya_nb.training import TrainingConfig, fit
 from laya_nb.training.optimizer import Adam
-from laya_nb.training import TrainingConfig, _train_epoch
 
-HEADS: tuple[HeadName, ...] = ("laya", "last_layer")
+HEADS = ("laya", "last_layer")
 EPOCH = 54_000  # the training part of the full set, after 10 % are set aside for validation
 BATCH = TrainingConfig().batch_size
 
@@ -34,16 +35,18 @@ class Row:
         return f"{self.name:<58} {middle:>8.3f}   {low:>7.3f} – {high:<7.3f} {self.unit}"
 
 
-def interleave(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call, `repeats` times in turns, after one call of each to warm up."""
+def interleave(
+    functions: dict[str, Callable[[], object]], repeats: int, *, warm_up: bool = True
+) -> dict[str, list[float]]:
+    """Seconds of each call, `repeats` times in turns, after one call of each to warm up, unless that was done."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(repeats + 1):
+    for turn in range(-warm_up, repeats):
         for name, function in functions.items():
             _synchronise()
             start = time.perf_counter()
             function()
             _synchronise()
-            if turn:
+            if turn >= 0:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
@@ -60,18 +63,27 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 class Trainer:
-    """One model and the steps of `fit`, some at a time, on random batches."""
+    """One model, trained by `fit` for some steps at a time."""
 
-    def __init__(self, run: Run, train: Examples, device: str = "cpu", backbone: nn.Module | None = None) -> None:
+    def __init__(self, run: Run, train: Examples, device: str = "cpu", backbone: Any = None) -> None:
         self.train = Examples(train.x.to(device), train.y.to(device))
         self.model: DepthClassifier = build_model(run, input_size(run, train.x), int(train.y.max()) + 1)
         if backbone is not None:
             self.model.backbone = backbone
         self.model.to(device)
         self.optimizer = Adam(self.model.parameters(), 3e-4)
+        self.parts: dict[int, Splits] = {}
 
     def steps(self, count: int) -> None:
-        _train_epoch(self.model, self.optimizer, self.train, self.batches(count), epoch=1)
+        """One epoch of `fit` that has so many batches. For validation there are two examples, next to nothing."""
+        if count not in self.parts:
+            rows = torch.cat(self.batches(count)).sort().values
+            other = int(self.train.y.ne(self.train.y[0]).int().argmax())
+            self.parts[count] = Splits(
+                *(Examples(self.train.x[i], self.train.y[i]) for i in (rows, torch.tensor([0, other])))
+            )
+        config = TrainingConfig(max_epochs=1)
+        fit(self.model, self.parts[count], seed=0, protocol=config, device=self.train.y.device)
 
     def batches(self, count: int) -> tuple[Tensor, ...]:
         order = torch.randperm(count * BATCH) % len(self.train.y)  # the sample is shorter than that, and goes round

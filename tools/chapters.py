@@ -1,161 +1,105 @@
 """Build, check and run the book's chapters.
 
 A chapter is written as book/NAME.py (jupytext, percent format). `build` executes it into book/NAME.ipynb, which Colab
-and the book show, and stamps it with what its outputs depend on. `check` tells whether that is still true. `run`
-executes a chapter at other parameters, into runs/.
+and the book show, writes what it found to data/findings/NAME.json, and stamps it with what its outputs depend on.
+`check` tells whether that is still true, `compare` whether outputs are those committed. `pair` carries prose over,
+`front` writes the parts that a program writes: badges, set-up cells, lists of chapters, README's results. `render`
+turns built chapters into pages. `run` executes a chapter at other parameters, into runs/.
 
-usage: python tools/chapters.py build [NAME ...] | pair [NAME ...] | front [NAME ...] | check
+usage: python tools/chapters.py build [NAME ...] | pair [NAME ...] | front | check | compare | render
        python tools/chapters.py run NAME [-p PARAMETER VALUE ...]
 """
 
 import argparse
-import hashlib
 import json
 import os
-import re
+import shutil
+import subprocess
 import sys
-import tomllib
 from base64 import b64decode
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
+from chapter_checks import all_problems, changed_outputs, stamp
+from chapter_files import (
+    BOOK,
+    FINDINGS,
+    FIRST,
+    ROOT,
+    chapter_names,
+    code_cells,
+    digest,
+    read_built,
+    read_source,
+    title,
+    write,
+)
+from chapter_front import front
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from warm_kernels import warm_kernels
 
-ROOT = Path(__file__).resolve().parents[1]
-BOOK = ROOT / "book"
 MAIN_FIGURE = BOOK / "_static" / "main_figure.png"  # README shows it
 CELL_TIMEOUT = 1200
+HTML = ROOT / "_build" / "html"
+RENDERED = ROOT / "_build" / "rendered.txt"  # what HTML was made from, as `pages_digest` gives it
 
-SETUP = """\
-# The package: the installed one, else the one in this checkout, else the repository's.
-from importlib import metadata, util
+# Executed after a chapter, in its kernel: what it loaded, read and found. It imports nothing of the package.
+QUESTION = """\
+import json, sys
+from pathlib import Path
 
-if util.find_spec("laya_nb") is None:
-    import os, subprocess, sys, tempfile
-    from pathlib import Path
+def _asked(module, name, default):
+    return getattr(sys.modules.get(f"laya_nb.{module}"), name, default)
 
-    checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
-    if checkout is not None:
-        sys.path.insert(0, str(checkout / "src"))
-    else:  # pip must leave the host's own torch and numpy alone
-        have = {{dist.metadata["Name"]: dist.version for dist in metadata.distributions()}}
-        keep = [f"{{name}}=={{have[name]}}\\n" for name in ("torch", "torchvision", "numpy") if name in have]
-        constraints = Path(tempfile.mkdtemp(), "constraints.txt")
-        constraints.write_text("".join(keep))
-        source = os.environ.get("LAYA_NB_SOURCE", "git+{repository}")
-        package = f"laya-nb[{extras}] @ {{source}}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, package]
-        subprocess.run(pip, check=True)"""
-
-# The parts of the package that a chapter needs beside those that all need.
-EXTRAS = {"11_frozen_transformer": "chapters,pretrained", "12_bring_your_own": "chapters,export"}
+_package = Path(sys.modules["laya_nb"].__file__).parent
+_loaded = [m.__file__ for name, m in sys.modules.items() if name.split(".")[0] == "laya_nb"]
+print(json.dumps({
+    "modules": sorted(Path(file).relative_to(_package.parent).as_posix() for file in _loaded if file),
+    "reads": _asked("support.paths", "published_files_read", list)(),
+    "findings": [{part: getattr(f, part) for part in ("question", "measured", "answer")}
+                 for f in _asked("report.findings.base", "shown", [])],
+    "headline": _asked("report.findings.base", "shown_headline", None),
+}))"""
 
 
-def repository() -> str:
-    """The repository's address, from the one place where it stands."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-
-
-def setup_source(name: str) -> str:
-    return SETUP.format(repository=repository(), extras=EXTRAS.get(name, "chapters"))
-
-
-def badge(name: str) -> str:
-    slug = repository().removeprefix("https://github.com/")
-    link = f"https://colab.research.google.com/github/{slug}/blob/main/book/{name}.ipynb"
-    return f"[![Open in Colab](_static/open_in_colab.svg)]({link})"
-
-
-def front(names: list[str]) -> None:
-    """Write badge and set-up cell anew where a chapter has them, or the words BADGE and SETUP in their place."""
-    setup = re.compile(r"^(SETUP|# The package: the installed one.*?subprocess\.run\(pip, check=True\))$", re.M | re.S)
-    for name in names:
-        path = BOOK / f"{name}.py"
-        parts = setup.split(path.read_text(), maxsplit=1)
-        text = setup_source(name).join([parts[0], parts[-1]])
-        path.write_text(re.sub(r"^# (BADGE|\[!\[Open in Colab.*)$", f"# {badge(name)}", text, count=1, flags=re.M))
-
-
-def chapter_names() -> list[str]:
-    return sorted(path.stem for path in BOOK.glob("*.py"))
-
-
-def read_source(name: str) -> NotebookNode:
-    """The chapter as its .py tells it, with cell ids that do not change from one build to the next."""
-    notebook = jupytext.read(BOOK / f"{name}.py")
-    for i, cell in enumerate(notebook.cells):
-        cell.id = f"{name[:20].replace('_', '-')}-{i:02}"
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook.metadata = NotebookNode(kernelspec=kernel, language_info={"name": "python"})
-    return notebook
-
-
-def read_built(name: str) -> NotebookNode:
-    return nbformat.read(BOOK / f"{name}.ipynb", as_version=4)
-
-
-def write(notebook: NotebookNode, path: Path) -> None:
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-
-
-def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-# --- what a chapter's outputs depend on ---------------------------------------------------------------------------
-
-
-def digest(parts: Iterable[bytes]) -> str:
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(hashlib.sha256(part).digest())
-    return total.hexdigest()[:16]
-
-
-def stamp(notebook: NotebookNode, reads: list[str], root: Path = ROOT) -> dict[str, Any]:
-    """Hashes of the chapter's code, of the package, and of the published files that it reads."""
-    package = sorted((root / "src" / "laya_nb").rglob("*.py"))
-    files = [root / "data" / name for name in reads]
-    return {
-        "code": digest(cell.source.encode() for cell in code_cells(notebook)),
-        "package": digest(part for path in package for part in (path.name.encode(), path.read_bytes())),
-        "published": digest(path.read_bytes() if path.is_file() else b"absent" for path in files),
-        "reads": reads,
-    }
-
-
-def execute(name: str) -> NotebookNode:
-    """Execute a chapter at its published parameters, in a fresh kernel, and stamp it."""
+def execute(name: str, kernel: str = "python3") -> tuple[NotebookNode, dict[str, Any]]:
+    """Execute a chapter at its published parameters, in a fresh kernel; with it comes the answer to QUESTION."""
     notebook = read_source(name)
-    # Asked in the same kernel, after everything else; taken out again before anyone sees it.
-    notebook.cells.append(
-        nbformat.v4.new_code_cell(
-            "import json; from laya_nb import paths; print(json.dumps(paths.published_files_read()))"
-        )
-    )
-    environment = {**os.environ, "TQDM_DISABLE": "1"}
+    notebook.cells.append(nbformat.v4.new_code_cell(QUESTION))
+    environment = {**os.environ, "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    resources = {"metadata": {"path": str(BOOK)}}
     NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, record_timing=False, resources={"metadata": {"path": str(BOOK)}}
+        notebook, timeout=CELL_TIMEOUT, record_timing=False, kernel_name=kernel, resources=resources
     ).execute(env=environment)
-    reads = json.loads(notebook.cells.pop().outputs[0].text)
+    answer = json.loads(notebook.cells.pop().outputs[0].text)  # taken out again before anyone sees it
     notebook.metadata.language_info = NotebookNode(name="python")
-    notebook.metadata.laya_nb = stamp(notebook, reads)
-    return notebook
+    return notebook, answer
+
+
+def keep(name: str, notebook: NotebookNode, answer: dict[str, Any]) -> None:
+    """Write an executed chapter and what it found."""
+    if name != FIRST:  # the introduction repeats what the others found
+        found = {"title": title(f"book/{name}"), "findings": answer["findings"], "headline": answer["headline"]}
+        path = ROOT / FINDINGS / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    notebook.metadata.laya_nb = stamp(name, notebook, answer["reads"], answer["modules"])
+    write(notebook, BOOK / f"{name}.ipynb")
+    if name == FIRST:
+        MAIN_FIGURE.write_bytes(main_figure(notebook))
+    print(f"built book/{name}.ipynb", flush=True)
 
 
 def build(names: list[str]) -> None:
-    """Execute chapters, two at a time, each into its .ipynb."""
-    with ThreadPoolExecutor(2) as pool:
-        for name, notebook in zip(names, pool.map(execute, names), strict=True):
-            write(notebook, BOOK / f"{name}.ipynb")
-            if name == "intro":
-                MAIN_FIGURE.write_bytes(main_figure(notebook))
-            print(f"built book/{name}.ipynb", flush=True)
+    """Execute chapters, two at a time, each into its .ipynb; the introduction after all others."""
+    with warm_kernels() as kernel, ThreadPoolExecutor(2) as pool:
+        for group in (set(names) - {FIRST}, set(names) & {FIRST}):
+            started = {pool.submit(execute, name, kernel): name for name in names if name in group}
+            for done in as_completed(started):
+                keep(started[done], *done.result())
 
 
 def main_figure(intro: NotebookNode) -> bytes:
@@ -176,84 +120,37 @@ def pair(names: list[str]) -> None:
         write(source, BOOK / f"{name}.ipynb")
 
 
-# --- checks -------------------------------------------------------------------------------------------------------
-
-FORBIDDEN_OUTPUT = {
-    "a progress bar": re.compile(r"\d+%\|"),
-    "a memory address": re.compile(r"\bat 0x[0-9a-f]{6,}"),
-    "a path of one machine": re.compile(r"/(home|root|Users|tmp|work)/\w"),
-}
+# --- pages --------------------------------------------------------------------------------------------------------
 
 
-def problems(name: str, source: NotebookNode, built: NotebookNode, root: Path = ROOT) -> list[str]:
-    """What is wrong with a built chapter, in words; empty for a chapter that is paired, executed and fresh."""
-    found = []
-
-    def shape(notebook: NotebookNode) -> list[tuple[str, str, Any]]:
-        return [
-            (c.cell_type, c.source, {k: v for k, v in c.metadata.items() if k != "execution"}) for c in notebook.cells
-        ]
-
-    if shape(source) != shape(built):
-        found.append("the .py and the .ipynb differ")
-    cells = [cell for cell in code_cells(built) if cell.source.strip()]
-    if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
-        found.append("not every code cell was executed, once and in order")
-    if any(output.output_type == "error" for cell in cells for output in cell.outputs):
-        found.append("an error stands in the outputs")
-    kept = built.metadata.get("laya_nb", {})
-    now = stamp(source, kept.get("reads", []), root)
-    found += [f"stale: its {what} changed since it was executed" for what in now if kept.get(what) != now[what]]
-    found += _front_problems(name, source)
-    for cell in cells:
-        if cell.source.rstrip().endswith(";"):
-            found.append(f"a trailing ';' hides an output, and only in IPython: {cell.source.splitlines()[-1]}")
-        for output in cell.outputs:
-            text = json.dumps({k: v for k, v in output.get("data", output).items() if not k.startswith("image/")})
-            found += [f"{what} in an output" for what, pattern in FORBIDDEN_OUTPUT.items() if pattern.search(text)]
-            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-                found.append("a widget in an output")
-            if "image/png" in output.get("data", {}):
-                image = cell.metadata.get("mystnb", {})
-                if not image.get("image", {}).get("alt") or not image.get("figure", {}).get("caption"):
-                    found.append(f"a figure without alt text or caption: {cell.source.splitlines()[-1]}")
-    return found
+def pages_digest() -> str:
+    """A hash of all that the pages are made from."""
+    files = [ROOT / "_toc.yml", ROOT / "_config.yml", ROOT / "requirements.lock"]
+    files += [path for path in BOOK.rglob("*") if path.is_file() and path.suffix != ".py"]
+    shown = sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(ROOT).parts))
+    return digest(part for path in shown for part in (str(path.relative_to(ROOT)).encode(), path.read_bytes()))
 
 
-PARAMETER = re.compile(r"^\w+: .+ = .+  # .+$")
+def is_rendered() -> bool:
+    """Whether HTML holds the pages of exactly the files that stand here, made without a warning."""
+    return RENDERED.is_file() and RENDERED.read_text() == pages_digest()
 
 
-def _front_problems(name: str, source: NotebookNode) -> list[str]:
-    """A chapter starts with title and badge, the set-up cell, and one cell of parameters."""
-    found = []
-    if not source.cells[0].source.startswith("# ") or badge(name) not in source.cells[0].source:
-        found.append("the first cell is not a title with this chapter's Colab badge")
-    if source.cells[1].source != setup_source(name):
-        found.append("the second cell is not the set-up cell that tools/chapters.py holds")
-    tagged = [cell for cell in source.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        found.append(f"one cell must be tagged 'parameters', found {len(tagged)}")
-    for cell in tagged:
-        found += [
-            f"not 'name: type = literal  # comment': {line}"
-            for line in cell.source.splitlines()
-            if not PARAMETER.match(line)
-        ]
-    return found
+def pages_command(*options: str) -> list[str]:
+    """What makes the pages. A warning is an error, and so is a link to nothing; all are reported."""
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    return [str(jupyter_book), "build", str(ROOT), "--warningiserror", "--nitpick", "--keep-going", *options]
 
 
-def check() -> None:
-    failed = False
-    for name in chapter_names():
-        if not (BOOK / f"{name}.ipynb").is_file():
-            found = ["it was never built"]
-        else:
-            found = problems(name, read_source(name), read_built(name))
-        for problem in found:
-            failed = True
-            print(f"book/{name}: {problem}")
-    if failed:
-        raise SystemExit("mend the chapters, then: python tools/chapters.py build")
+def render() -> None:
+    """Make the pages from scratch: what was made before would not warn again."""
+    RENDERED.unlink(missing_ok=True)
+    for folder in (HTML, ROOT / "_build" / ".doctrees"):
+        shutil.rmtree(folder, ignore_errors=True)
+    made_from = pages_digest()
+    if subprocess.run(pages_command("--quiet")).returncode:
+        raise SystemExit("the pages have faults, see above")
+    RENDERED.write_text(made_from)
 
 
 # --- a reader's own run -------------------------------------------------------------------------------------------
@@ -282,9 +179,10 @@ def literal(text: str) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("build", "pair", "front"):
+    for command in ("build", "pair"):
         commands.add_parser(command).add_argument("names", nargs="*", metavar="NAME")
-    commands.add_parser("check")
+    for command in ("front", "check", "compare", "render"):
+        commands.add_parser(command)
     runner = commands.add_parser("run")
     runner.add_argument("name")
     runner.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("PARAMETER", "VALUE"))
@@ -295,12 +193,23 @@ def main() -> None:
         case "pair":
             pair(arguments.names or chapter_names())
         case "front":
-            front(arguments.names or chapter_names())
+            front()
         case "check":
-            check()
+            report(all_problems(), "mend the chapters, then: python tools/chapters.py build")
+        case "compare":
+            report(changed_outputs(), "look at what changed; where it is right, commit the chapters as built")
+        case "render":
+            render()
         case "run":
             output = run(arguments.name, {name: literal(value) for name, value in arguments.parameters})
             print(f"executed: {output.relative_to(ROOT)}", file=sys.stderr)
+
+
+def report(problems: list[str], advice: str) -> None:
+    """Print what is wrong, and fail if anything is."""
+    print(*problems, sep="\n", end="\n" if problems else "")
+    if problems:
+        raise SystemExit(advice)
 
 
 if __name__ == "__main__":

@@ -5,26 +5,29 @@ usage: python tools/recompute.py [SECONDS]   (retrains runs drawn at random, abo
 Runs on a frozen network's features are left out: the features alone take an hour.
 """
 
-import math
 import random
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from laya_nb.runs import Run
+from laya_nb.runs.agreement import differences, inconsistencies
+from laya_nb.runs.scores import read_table
+from laya_nb.runs.store import PUBLISHED_RESULTS, Result, read_result
+from laya_nb.runs.train import train
 from laya_nb.support import paths
-from laya_nb.runs import Run, train_result
-from laya_nb.runs import PUBLISHED_RESULTS, Result
-from laya_nb.training import evaluate_labels
 
 
 def published_results(folder: Path | None = None) -> list[Result]:
-    """Every published result, read strictly: a damaged file is an error here."""
+    """Every published result, those with arrays first, then the rows of tables, which have none.
+
+    Read strictly: a damaged file is an error here. Measurements are left out; they are no runs.
+    """
     root = folder or paths.PUBLISHED / PUBLISHED_RESULTS
-    files = sorted(root.rglob("*.json"))
-    return [Result.from_json(str(path.relative_to(root).with_suffix("")), path.read_text()) for path in files]
+    names = [str(path.relative_to(root).with_suffix("")) for path in sorted(root.rglob("*.json"))]
+    stored = [read_result(name, root.joinpath) for name in names if not name.startswith("measurements/")]
+    return stored + [row for path in sorted(root.glob("tables/*.jsonl")) for row in read_table(path)]
 
 
 def retrain(published: Result, seconds: float) -> Result:
@@ -34,7 +37,7 @@ def retrain(published: Result, seconds: float) -> Result:
     if share < 1:
         epochs = max(1, int(share * published.metrics["epochs"]))
         run = replace(run, protocol=replace(run.protocol, max_epochs=epochs))
-    return train_result(run)
+    return train(run)[1]
 
 
 def draw(results: Iterable[Result], seconds: float) -> list[Result]:

@@ -9,18 +9,25 @@ import pandas as pd
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
+MOST_SEEDS = 5  # 5**5 = 3,125 draws can all be counted, 6**6 = 46,656 take too long
+DRAWS = 10_000  # of the best of equal settings: enough for two digits of its 95 % quantile
+
 
 def choice(scores: pd.DataFrame) -> Hashable:
-    """The setting with the highest mean score; the first of equals.
+    """The name of the setting with the highest mean score; the first of equals.
 
     Args:
-        scores: one row a setting, one column a seed.
+        scores: one row per setting, one column per seed.
     """
     return scores.mean(axis=1).idxmax()
 
 
 def choices_by_fewer_seeds(scores: pd.DataFrame, count: int) -> Counter:
-    """How often each setting is chosen, over all ways to take `count` of the seeds.
+    """How often each setting is chosen, by its name, over all ways to take `count` of the seeds.
+
+    Args:
+        scores: one row per setting, one column per seed.
+        count: how many seeds a choice may look at.
 
     Raises:
         ValueError: unless 1 <= count <= number of seeds.
@@ -31,21 +38,33 @@ def choices_by_fewer_seeds(scores: pd.DataFrame, count: int) -> Counter:
 
 
 def bootstrap_choices(scores: pd.DataFrame) -> Counter:
-    """How often each setting is chosen, over all S**S ways to draw S seeds with replacement.
+    """How often each setting is chosen, by its name, over all S**S ways to draw S seeds with replacement.
 
-    Every draw is counted, so nothing is random. S is the number of seeds, at most 5.
+    Every draw is counted, so nothing is random.
+
+    Args:
+        scores: one row per setting, one column per seed.
+
+    Raises:
+        ValueError: for more than `MOST_SEEDS` seeds.
     """
     seeds = range(scores.shape[1])
-    if len(seeds) > 5:
-        raise ValueError(f"at most 5 seeds can be drawn in every way, got {len(seeds)}")
+    if len(seeds) > MOST_SEEDS:
+        raise ValueError(f"at most {MOST_SEEDS} seeds can be drawn in every way, got {len(seeds)}")
     values = scores.to_numpy()
     return Counter(scores.index[values[:, draw].mean(axis=1).argmax()] for draw in product(seeds, repeat=len(seeds)))
 
 
 def effects(table: pd.DataFrame, outcome: str, factors: Sequence[str]) -> pd.DataFrame:
-    """Analysis of variance: what each factor of a full grid explains of the outcome, one row a factor.
+    """Analysis of variance: what each factor of a full grid explains of the outcome, one row per factor.
 
-    Main effects with the seed as a block; all else counts as noise. Columns: share of the variance in percent, F, p.
+    Main effects with the seed as a block; all else counts as noise, the last row. Columns: share of the variance in
+    percent, F, p.
+
+    Args:
+        table: one row per run, with the columns "seed", the factors and the outcome.
+        outcome: the column to explain.
+        factors: the columns that may explain it.
     """
     terms = [f"C({name})" for name in [*factors, "seed"]]
     found = anova_lm(ols(f"{outcome} ~ {' + '.join(terms)}", table).fit())
@@ -54,15 +73,18 @@ def effects(table: pd.DataFrame, outcome: str, factors: Sequence[str]) -> pd.Dat
     return rows.rename(index=lambda name: "noise" if name == "Residual" else name.removeprefix("C(").removesuffix(")"))
 
 
-def winners_curse(scores: pd.DataFrame, draws: int = 10_000) -> np.ndarray:
-    """What the best of equal settings would stand above the mean of all, by chance alone, (draws,).
+def winners_curse(scores: pd.DataFrame) -> np.ndarray:
+    """How far the best of equal settings would stand above the mean of all, by chance alone, (DRAWS,).
 
-    Each draw gives every setting the same true score and as many seeds as `scores` has, with the noise that is left in
-    `scores` when each setting's and each seed's mean is taken out.
+    In the unit of the scores. Each draw gives every setting the same true score and as many seeds as `scores` has, with
+    the noise that is left in `scores` when each setting's and each seed's mean is taken out.
+
+    Args:
+        scores: one row per setting, one column per seed.
     """
     values = scores.to_numpy()
     settings, seeds = values.shape
-    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0, keepdims=True) + values.mean()
+    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
     noise = np.sqrt((left**2).sum() / ((settings - 1) * (seeds - 1)))
-    means = np.random.default_rng(0).normal(0, noise / np.sqrt(seeds), (draws, settings))
+    means = np.random.default_rng(0).normal(scale=noise / np.sqrt(seeds), size=(DRAWS, settings))
     return means.max(axis=1) - means.mean(axis=1)

@@ -1,6 +1,6 @@
 """How sure a number is: means with intervals, paired differences, equivalence.
 
-A value is a metric of one training, so n counts seeds, and an interval speaks of other seeds on the same data set.
+A value is a metric of one run, so n counts seeds, and an interval speaks of other seeds on the same data set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 Verdict = Literal["higher", "lower", "equivalent", "undecided"]
 _Name = TypeVar("_Name")
 
+CONFIDENCE = 0.95  # of an interval
+LEVEL = 0.05  # a p value below it counts as shown: the convention of the field
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n values, their standard deviation (n - 1), and a two-sided t interval for the mean."""
+    """A mean over n values, their standard deviation (n - 1), and a 95 % interval for the mean from low to high.
+
+    All but `n` are in the values' unit.
+    """
 
     mean: float
     std: float
@@ -29,18 +35,13 @@ class Estimate:
     high: float
     n: int
 
-    @property
-    def margin(self) -> float:
-        """Half the interval's width."""
-        return (self.high - self.low) / 2
-
     def __format__(self, spec: str) -> str:
         """f"{estimate:.2f}" gives "mean [low, high]"."""
         return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def estimate(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Estimate:
-    """Mean, standard deviation and t interval.
+def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+    """The mean of values (n,), their standard deviation, and the two-sided 95 % t interval of the mean.
 
     Raises:
         ValueError: for fewer than two values, or values that are not finite.
@@ -51,7 +52,7 @@ def estimate(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> 
     if not np.isfinite(values).all():
         raise ValueError(f"values must be finite, got {values}")
     mean, std = float(values.mean()), float(values.std(ddof=1))
-    reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * std / len(values) ** 0.5
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * std / len(values) ** 0.5
     return Estimate(mean, std, mean - reach, mean + reach, len(values))
 
 
@@ -70,17 +71,19 @@ class Comparison:
     margin: float
     p_holm: float | None = None
 
-    def verdict(self, level: float = 0.05) -> Verdict:
-        """What the data say at `level`. A difference can be real and too small to matter: then it is equivalent."""
-        if self.p_equivalence < level:
+    def verdict(self) -> Verdict:
+        """What the data say at `LEVEL`. A difference can be real and too small to matter: then it is equivalent."""
+        if self.p_equivalence < LEVEL:
             return "equivalent"
-        if (self.p_difference if self.p_holm is None else self.p_holm) < level:
+        if (self.p_difference if self.p_holm is None else self.p_holm) < LEVEL:
             return "higher" if self.difference.mean > 0 else "lower"
         return "undecided"
 
 
 def compare(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, margin: float) -> Comparison:
-    """Compare two methods whose values are paired by seed; `margin` > 0 is the largest difference that is too small.
+    """Compare two methods: the difference a - b of values (n,) each, paired by seed, and two tests of it.
+
+    `margin` > 0, in the values' unit, is the largest difference that is too small to matter.
 
     Raises:
         ValueError: for unequal lengths, fewer than two pairs, or a margin that is not above 0.
@@ -104,10 +107,11 @@ def compare_all(
 ) -> dict[Any, Comparison]:
     """Compare every head, or other setting, of a table of runs with the reference, paired by seed.
 
-    The p values of a difference are Holm-corrected together.
+    Returns the comparison `setting - reference` by setting, in the order of the table. The p values of a difference
+    are Holm-corrected together.
 
     Args:
-        table: one row a run, with the columns `by`, "seed" and the metric.
+        table: one row per run, with the columns `by`, "seed" and the metric.
         metric: the column to compare.
         reference: the value of `by` that the others are compared with.
         margin: in the metric's unit.
@@ -138,10 +142,12 @@ def holm(comparisons: Mapping[_Name, Comparison]) -> dict[_Name, Comparison]:
 
 
 def slopes(table: "pd.DataFrame", y: str, x: str, log_y: bool = False, log_x: bool = False) -> np.ndarray:
-    """The slope of y against x over each seed's runs, (S,): their `estimate` is a trend with its uncertainty.
+    """The slope of y against x over each seed's runs, (S,), in y's unit per unit of x, in the order of the seeds.
+
+    Their `estimate` is a trend with its uncertainty.
 
     Args:
-        table: one row a run, with the columns "seed", x and y.
+        table: one row per run, with the columns "seed", x and y.
         y: what may change.
         x: the setting; each seed needs at least two values of it.
         log_y: take the decimal logarithm of y.
@@ -160,6 +166,9 @@ def slopes(table: "pd.DataFrame", y: str, x: str, log_y: bool = False, log_x: bo
 
 
 def welch_t(mean_a: float, std_a: float, mean_b: float, std_b: float, n: int) -> tuple[float, float]:
-    """Welch's t and its two-sided p for two published means ± std of n values each (unpaired: all a table allows)."""
+    """Welch's t for a - b and its two-sided p, from two published means ± std of n values each.
+
+    The values are taken as unpaired: a published table allows no more.
+    """
     test = stats.ttest_ind_from_stats(mean_a, std_a, n, mean_b, std_b, n, equal_var=False)
     return float(test.statistic), float(test.pvalue)

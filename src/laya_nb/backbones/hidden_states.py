@@ -25,7 +25,7 @@ class HiddenStates(nn.Module):
     is. In (B, T, D), T tokens of width D, padding is left out where the inputs have an `attention_mask` (B, T). In a
     map of four dimensions the two equal sizes are taken for height and width. That tells (B, C, H, H) from
     (B, H, H, C), for each layer by what `example` gives, once and for all sizes. If all three are equal, or none,
-    `channels` or an example of another size must settle it.
+    an example of another size must settle it, or a pool function.
 
     Freeze the module with `module.requires_grad_(False)`: no graph is made then, and `train()` leaves the module in
     evaluation mode, so dropout and batch statistics stand still, too.
@@ -38,18 +38,19 @@ class HiddenStates(nn.Module):
         example: one batch of inputs, of any size: a tensor, or a mapping. The module runs on it once, in evaluation
             mode, to measure the widths.
         pool: "mean" over tokens or positions, "cls" for the first token, "last" for the last one that is no padding,
-            or `pool(hidden_state, x) -> (B, d)`, which is then called for every layer.
-        channels: "first" or "last", where outputs of three or more dimensions have their channels: (B, C, ...) or
-            (B, ..., C). None: last in three dimensions, told from `example` in four.
+            or `pool(hidden_state, x) -> (B, d)`, which is then called for every layer. A list of these reads every
+            layer in several ways: it gives one hidden state per pool, ordered by layer, then by pool.
 
     Attributes:
         layers: the names of the layers, patterns resolved.
-        out_dims: their widths d_1..d_L.
+        names: what each hidden state is: its layer's name, and where there are several pools, which of them read it:
+            "blocks.3:cls". A function goes by its own name.
+        out_dims: the widths d_1..d_L of the hidden states.
         closed: whether the hooks are gone.
 
     Raises:
         ValueError: for a name or pattern that fits no layer, a layer that the module does not run, and an output that
-            cannot be pooled. Messages name the layer.
+            cannot be pooled, the messages name the layer; for no pool, or two of one name.
         RuntimeError: from `forward` after `close()`.
     """
 
@@ -59,18 +60,15 @@ class HiddenStates(nn.Module):
         layers: Sequence[str],
         *,
         example: Inputs,
-        pool: Pool = "mean",
-        channels: Literal["first", "last"] | None = None,
+        pool: Pool | Sequence[Pool] = "mean",
     ) -> None:
         super().__init__()
-        if not callable(pool) and pool not in get_args(PoolName):
-            raise ValueError(f"pool must be 'mean', 'cls', 'last' or a function, got {pool!r}")
-        if channels not in ("first", "last", None):
-            raise ValueError(f"channels must be 'first', 'last' or None, got {channels!r}")
+        self._pools: tuple[Pool, ...] = tuple(pool) if isinstance(pool, list | tuple) else (pool,)  # type: ignore[assignment]
+        pool_names = _pool_names(self._pools)
         self.module = module
         self.layers = _resolve(module, [layers] if isinstance(layers, str) else layers)
-        self.pool = pool
-        self.channels = channels
+        self.pool = self._pools if len(self._pools) > 1 else self._pools[0]
+        self.names = tuple(f"{layer}{name}" for layer in self.layers for name in pool_names)
         self._channel_axes: dict[str, int] = {}  # filled by the example, read ever after
         self.closed = False
         self._handles = [module.get_submodule(name).register_forward_hook(_take) for name in self.layers]
@@ -89,7 +87,7 @@ class HiddenStates(nn.Module):
             raise ValueError(f"inputs must be a tensor or a mapping that holds one, got {type(x).__name__}")
         # Layers are looked up anew: a copy, or a replica of DataParallel, has its own.
         names = {self.module.get_submodule(name): name for name in self.layers}
-        states: dict[str, Tensor] = {}
+        states: dict[str, list[Tensor]] = {}
 
         def take(layer: nn.Module, output: Any) -> None:
             if layer in names:
@@ -105,7 +103,7 @@ class HiddenStates(nn.Module):
                 hint = f"; a container of layers is never run itself: try {name + '.*'!r}"
                 container = isinstance(self.module.get_submodule(name), nn.ModuleList | nn.ModuleDict)
                 raise ValueError(f"layer {name!r} did not run in the forward pass{hint if container else ''}")
-        return [states[name] for name in self.layers]
+        return [state for name in self.layers for state in states[name]]
 
     def train(self, mode: bool = True) -> Self:
         """As in any module, but a module without a parameter to train stays in evaluation mode."""
@@ -137,25 +135,29 @@ class HiddenStates(nn.Module):
             for part, training in modes:
                 part.training = training
 
-    def _pooled(self, name: str, output: Any, x: Inputs, batch: int) -> Tensor:
-        """What a layer returned, as (B, d)."""
+    def _pooled(self, name: str, output: Any, x: Inputs, batch: int) -> list[Tensor]:
+        """What a layer returned, as (B, d) for each pool."""
         h = _first_tensor(output)
         if h is None:
             raise ValueError(f"layer {name!r} returned no tensor but {type(output).__name__}")
         if h.ndim == 0 or h.shape[0] != batch:
             raise ValueError(f"layer {name!r}: output {tuple(h.shape)} is not of the batch's {batch} examples")
-        if callable(self.pool):
-            pooled = self.pool(h, x)
-            if not isinstance(pooled, Tensor) or pooled.ndim != 2 or pooled.shape[0] != batch:
+        return [self._pooled_by(pool, name, h, x) for pool in self._pools]
+
+    def _pooled_by(self, pool: Pool, name: str, h: Tensor, x: Inputs) -> Tensor:
+        """A layer's output h (B, ...) as (B, d)."""
+        if callable(pool):
+            pooled = pool(h, x)
+            if not isinstance(pooled, Tensor) or pooled.ndim != 2 or pooled.shape[0] != h.shape[0]:
                 got = tuple(pooled.shape) if isinstance(pooled, Tensor) else type(pooled).__name__
-                raise ValueError(f"layer {name!r}: pool must return ({batch}, d) for {tuple(h.shape)}, got {got}")
+                raise ValueError(f"layer {name!r}: pool must return ({h.shape[0]}, d) for {tuple(h.shape)}, got {got}")
             return pooled
-        if h.ndim == 1 or (h.ndim > 3 and self.pool != "mean"):
-            raise ValueError(f"layer {name!r}: pool {self.pool!r} cannot take an output {tuple(h.shape)}")
+        if h.ndim == 1 or (h.ndim > 3 and pool != "mean"):
+            raise ValueError(f"layer {name!r}: pool {pool!r} cannot take an output {tuple(h.shape)}")
         if h.ndim == 2:
             return h.clone()  # not h itself: the next layer may work in place
         if name not in self._channel_axes:
-            self._channel_axes[name] = self._channel_axis(name, h.shape)
+            self._channel_axes[name] = _channel_axis(name, h.shape)
         tokens = h.movedim(self._channel_axes[name], -1).flatten(1, -2)
         mask = x.get("attention_mask") if isinstance(x, Mapping) and h.ndim == 3 else None
         if mask is not None and mask.shape != tokens.shape[:2]:
@@ -163,17 +165,7 @@ class HiddenStates(nn.Module):
                 f"layer {name!r}: {tokens.shape[1]} tokens, but attention_mask is {tuple(mask.shape)}; pool them with "
                 "a function of your own"
             )
-        return _pool_tokens(self.pool, tokens, mask)
-
-    def _channel_axis(self, name: str, shape: torch.Size) -> int:
-        if self.channels is not None or len(shape) == 3:
-            return 1 if self.channels == "first" else -1
-        if len(shape) == 4 and (shape[2] == shape[3]) != (shape[1] == shape[2]):
-            return 1 if shape[2] == shape[3] else -1
-        raise ValueError(
-            f"layer {name!r}: {tuple(shape)} does not tell channels from positions; "
-            "pass channels='first' or 'last', or a square example of another size"
-        )
+        return _pool_tokens(pool, tokens, mask)
 
 
 class _Current(threading.local):
@@ -215,6 +207,34 @@ def _first_tensor(output: Any) -> Tensor | None:
         return output
     parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
     return next((found for part in parts if (found := _first_tensor(part)) is not None), None)
+
+
+def _pool_names(pools: Sequence[Pool]) -> list[str]:
+    """What stands behind a layer's name, one text per pool: nothing where there is but one."""
+    for pool in pools:
+        if not callable(pool) and pool not in get_args(PoolName):
+            raise ValueError(f"pool must be 'mean', 'cls', 'last', a function or a list of these, got {pool!r}")
+    if not pools:
+        raise ValueError("pool is empty: name at least one way to pool a layer")
+    if len(pools) == 1:
+        return [""]
+    names = [f":{getattr(pool, '__name__', type(pool).__name__) if callable(pool) else pool}" for pool in pools]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"pool has two ways called {name[1:]!r}; their names must tell them apart")
+    return names
+
+
+def _channel_axis(name: str, shape: torch.Size) -> int:
+    """Where the channels of a layer's output are: 1 or -1."""
+    if len(shape) == 3:
+        return -1
+    if len(shape) == 4 and (shape[2] == shape[3]) != (shape[1] == shape[2]):
+        return 1 if shape[2] == shape[3] else -1
+    raise ValueError(
+        f"layer {name!r}: {tuple(shape)} does not tell channels from positions; give an example of another size, with "
+        "height and width equal to each other alone, or a pool function"
+    )
 
 
 def _pool_tokens(pool: PoolName, tokens: Tensor, mask: Tensor | None) -> Tensor:

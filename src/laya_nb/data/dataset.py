@@ -20,7 +20,7 @@ class Examples(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """What one training sees: the test part is not in it."""
+    """What one run trains on: the test part is not in it."""
 
     train: Examples
     validation: Examples

@@ -56,7 +56,7 @@ def load(name: str) -> Encoder:
         name: one of `WIDTHS`.
 
     Raises:
-        ValueError: for an unknown name or length.
+        ValueError: for an unknown name.
         ImportError: where the packages are missing.
         DataError: for weights that are damaged or cannot be downloaded.
     """

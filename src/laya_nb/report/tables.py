@@ -1,29 +1,33 @@
-"""Runs as tables: one row a run to compute with, one row a setting to show."""
+"""Runs as tables: one row per run to compute with, one row per setting to show."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from laya_nb.analysis.attention import entropy
+from laya_nb.analysis import attention as analysis
 from laya_nb.analysis.statistics import Comparison, estimate
 from laya_nb.heads import HEAD_LABELS
 from laya_nb.runs.store import Result, frame
 
+SHARES = ["accuracy", "macro_f1", "validation_accuracy"]  # metrics that a run keeps as shares, from 0 to 1
+SMALLEST_P = 0.001  # smaller p values are shown as "< 0.001": a p value is never 0
+
 
 def percent_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a run: settings, metrics, and accuracy and macro-F1 in percent."""
+    """One row per run: settings and metrics, with accuracy, macro-F1 and validation accuracy in percent."""
     table = frame(results)
-    return table.assign(accuracy=100 * table["accuracy"], macro_f1=100 * table["macro_f1"])
+    table[SHARES] = 100 * table[SHARES]
+    return table
 
 
 def attention_table(results: Sequence[Result]) -> pd.DataFrame:
     """`percent_table` with what attention does on the test set; missing for runs of a head without attention.
 
-    `entropy` is its mean over images (0 is one layer, 1 is uniform), `entropy_std` its standard deviation over images,
-    `profile_entropy` that of the mean weights, `last_weight` the last layer's mean weight, `top_weight` the mean of
-    each image's largest weight, `logit_range` the median range of s(x) / temperature.
+    `entropy` is its mean over examples (0 is one layer, 1 is uniform), `entropy_std` its standard deviation over
+    examples, `profile_entropy` that of the mean weights, `last_weight` the last layer's mean weight, `top_weight` the
+    mean of each example's largest weight, `logit_range` the median range of s(x) / temperature.
     """
     table = percent_table(results)
     rows: list[dict[str, float]] = []
@@ -32,13 +36,12 @@ def attention_table(results: Sequence[Result]) -> pd.DataFrame:
             rows.append({})
             continue
         attention = result.attention
-        values = entropy(attention)
-        profile = attention.mean(axis=0)
+        entropies, profile = analysis.entropy(attention), attention.mean(axis=0)
         rows.append(
             {
-                "entropy": values.mean(),
-                "entropy_std": values.std(),
-                "profile_entropy": float(entropy(profile[None])[0]),
+                "entropy": entropies.mean(),
+                "entropy_std": entropies.std(),
+                "profile_entropy": float(analysis.entropy(profile)),
                 "last_weight": profile[-1],
                 "top_weight": attention.max(axis=1).mean(),
             }
@@ -47,6 +50,25 @@ def attention_table(results: Sequence[Result]) -> pd.DataFrame:
     if "score_range" in table:
         table["logit_range"] = table["score_range"] / table["temperature"]
     return table
+
+
+def class_profiles(
+    results: Sequence[Result], num_classes: int, part: Literal["all", "correct", "incorrect"] = "all"
+) -> np.ndarray:
+    """The mean attention of each class in each run, (S, C, L); NaN for a class without examples.
+
+    Args:
+        results: S runs on the same test set, of a head with attention.
+        num_classes: C.
+        part: which test examples count.
+    """
+    masks = {
+        "all": None,
+        "correct": [result.correct for result in results],
+        "incorrect": [~result.correct for result in results],
+    }
+    attention = [result.attention for result in results]
+    return analysis.class_profiles(attention, results[0].arrays["label"], num_classes, masks[part])
 
 
 def effective_layers(table: pd.DataFrame) -> pd.Series:
@@ -60,17 +82,17 @@ def effective_layers(table: pd.DataFrame) -> pd.Series:
 
 
 def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
-    """One row a head, ready to show: mean ± std, 95 % t interval, the paper's accuracy, what the head costs.
+    """One row per head, ready to show: mean ± std, 95 % t interval, the paper's accuracy, what the head costs.
 
     Args:
         table: as `percent_table` gives it.
-        published: per head, the paper's mean and standard deviation in percent; may be empty.
+        published: by head, the paper's mean and standard deviation in percent; may be empty.
     """
     rows = {}
     for head, runs in table.groupby("head", sort=False):
         accuracy, f1 = estimate(runs["accuracy"].to_numpy()), estimate(runs["macro_f1"].to_numpy())
         reported = published.get(str(head))
-        rows[HEAD_LABELS[str(head)]] = {
+        rows[HEAD_LABELS.get(str(head), str(head))] = {
             "accuracy, %": f"{accuracy.mean:.2f} ± {accuracy.std:.2f}",
             "95 % interval": f"[{accuracy.low:.2f}, {accuracy.high:.2f}]",
             "macro-F1, %": f"{f1.mean:.2f} ± {f1.std:.2f}",
@@ -84,15 +106,22 @@ def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, fl
 
 
 def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
-    """One row a head or setting, ready to show: its difference from the reference, and what the two tests say."""
+    """One row per head or setting, ready to show: its difference from the reference, and what the two tests say.
+
+    A comparison that was not corrected (`statistics.holm`) has a dash for its corrected p.
+    """
     rows = {
         HEAD_LABELS.get(setting, setting): {
             "difference, points": f"{c.difference.mean:+.2f}",
             "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
-            "p of a difference (Holm)": "< 0.001" if c.p_holm is not None and c.p_holm < 0.001 else f"{c.p_holm:.3f}",
+            "p of a difference (Holm)": "–" if c.p_holm is None else _p(c.p_holm),
             f"p within ±{c.margin:g}": f"{c.p_equivalence:.4f}",
             "verdict": c.verdict(),
         }
         for setting, c in comparisons.items()
     }
     return pd.DataFrame(rows).T
+
+
+def _p(value: float) -> str:
+    return f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.3f}"

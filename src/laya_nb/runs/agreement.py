@@ -16,14 +16,15 @@ FINAL_ACCURACY = 0.015
 
 
 def inconsistencies(result: Result) -> list[str]:
-    """What in a result contradicts the rest of it."""
+    """What in a result contradicts the rest of it. Of one from a table of scores, its name and history are checked."""
     found = []
     if Run.from_description(result.run).name != result.name:
         found.append("its name is not that of the run it describes")
-    labels, predictions = result.arrays["label"], result.arrays["prediction"]
-    for metric, value in evaluate_labels(labels, predictions).items():
-        if not math.isclose(result.metrics[metric], value, abs_tol=1e-9):
-            found.append(f"{metric} is {result.metrics[metric]}, its predictions say {value}")
+    if result.arrays:
+        labels, predictions = result.arrays["label"], result.arrays["prediction"]
+        for metric, value in evaluate_labels(labels, predictions).items():
+            if not math.isclose(result.metrics[metric], value, abs_tol=1e-9):
+                found.append(f"{metric} is {result.metrics[metric]}, its predictions say {value}")
     accuracies = result.history["validation_accuracy"]
     if len(accuracies) != result.metrics["epochs"] or len(result.history["train_loss"]) != result.metrics["epochs"]:
         found.append("its history has another number of epochs than its metrics")

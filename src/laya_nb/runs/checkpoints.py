@@ -10,7 +10,7 @@ from laya_nb.data import DataError
 from laya_nb.heads import DepthClassifier
 from laya_nb.runs.agreement import differences
 from laya_nb.runs.run import Run
-from laya_nb.runs.store import ResultStore
+from laya_nb.runs.store import ResultStore, Store
 from laya_nb.runs.train import Trained, build_model, train_stacked
 from laya_nb.support import paths
 from laya_nb.support.files import write_whole
@@ -33,12 +33,12 @@ def keep(run: Run, trained: Trained, folder: Path | None = None) -> Path:
     return path
 
 
-def trained_model(run: Run, store: ResultStore | None = None) -> DepthClassifier:
+def trained_model(run: Run, store: Store | None = None) -> DepthClassifier:
     """The trained model of one run: see `trained_models`."""
     return next(trained_models([run], store))
 
 
-def trained_models(runs: Sequence[Run], store: ResultStore | None = None) -> Iterator[DepthClassifier]:
+def trained_models(runs: Sequence[Run], store: Store | None = None) -> Iterator[DepthClassifier]:
     """The trained models of runs, in their order, in evaluation mode on the CPU, read one at a time.
 
     A model is looked for among the published checkpoints, then in the cache. What is in neither is trained first,

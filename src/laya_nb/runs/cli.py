@@ -1,8 +1,6 @@
 """The command `laya-nb`: sweeps from a shell. It needs the extras "shell" and "chapters"."""
 
-import ast
 import itertools
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -13,6 +11,7 @@ from laya_nb.runs import Result, ResultStore, Run, StoreError, SweepError, grid,
 from laya_nb.runs.run import known_settings
 from laya_nb.runs.sweep import fair_stack
 from laya_nb.runs.workers import process_pool
+from laya_nb.support.values import parse_values
 from laya_nb.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def main() -> None:
     try:
         import typer  # noqa: F401
 
-        from laya_nb import statistics  # noqa: F401
+        from laya_nb.analysis import statistics  # noqa: F401
     except ModuleNotFoundError as error:
         sys.exit(f'laya-nb needs {error.name}; install it with: pip install "laya-nb[shell,chapters]"')
     app()()
@@ -105,47 +104,13 @@ def _parsed(settings: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
         if name in seen:
             raise ValueError(f"{name} is given twice; write all its values after one {name}=, with commas")
         seen.add(name)
-        yield name, [value for part in _split(values, text) for value in _values(name, part, text)]
-
-
-def _split(values: str, text: str) -> list[str]:
-    """The parts between commas that stand in no bracket."""
-    parts, depth = [""], 0
-    for character in values:
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-        if depth not in (0, 1):
-            break
-    if depth or not all(part.strip() for part in parts):
-        raise ValueError(f"{text!r}: a value is missing, or a bracket; values look like 1,2 or 0..4 or [128,128],[256]")
-    return [part.strip() for part in parts]
-
-
-def _values(name: str, part: str, text: str) -> list[Any]:
-    """The values that one part stands for: several for a range."""
-    if ends := re.fullmatch(r"(\d+)\.\.(\d+)", part):
-        first, last = map(int, ends.groups())
-        if first > last:
-            raise ValueError(f"{text!r}: the range {part} is empty; write the smaller number first")
-        return list(range(first, last + 1))
-    if part.startswith("["):
-        if name not in _LISTS:
+        try:
+            parsed = parse_values(values)
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}") from None
+        if name not in _LISTS and any(isinstance(value, list) for value in parsed):
             raise ValueError(f"{text!r}: a value of {name} is no list; lists are for {' and '.join(_LISTS)}")
-        inside = part.removeprefix("[").removesuffix("]")
-        return [[_value(item) for item in _split(inside, text)]]
-    return [_value(part)]
-
-
-def _value(word: str) -> Any:
-    """A number, True, False or None where it is one, else the word."""
-    try:
-        value = ast.literal_eval(word)
-    except (ValueError, SyntaxError):
-        return word
-    return value if value is None or isinstance(value, int | float | str) else word
+        yield name, parsed
 
 
 def _runs(given: dict[str, list[Any]]) -> list[Run]:

@@ -1,7 +1,8 @@
 """Measurements of finished runs: one function of a trained model, its values kept as results are."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,27 +17,27 @@ from laya_nb.support.progress import bar
 Values = Mapping[str, Any]
 """By name: single numbers, or arrays of type uint8, float16 or float32."""
 
+Function = Callable[[DepthClassifier, Dataset], Values]
 
-class Measurement(Protocol):
-    """A function of a trained model and the data set that its run read."""
 
-    __name__: str
+@dataclass(frozen=True)
+class Measurement:
+    """A function of a trained model and the data set that its run read, and the version of what it computes."""
+
+    function: Function
     version: int
 
-    def __call__(self, model: DepthClassifier, dataset: Dataset, /) -> Values: ...
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def __call__(self, model: DepthClassifier, dataset: Dataset) -> Values:
+        return self.function(model, dataset)
 
 
-_Function = TypeVar("_Function", bound=Callable[[DepthClassifier, Dataset], Values])
-
-
-def measurement(version: int) -> Callable[[_Function], _Function]:
+def measurement(version: int) -> Callable[[Function], Measurement]:
     """Mark a function as a measurement: `@measurement(version=1)`. Raise the version when its values change."""
-
-    def mark(function: _Function) -> _Function:
-        function.version = version  # type: ignore[attr-defined]
-        return function
-
-    return mark
+    return lambda function: Measurement(function, version)
 
 
 def measure(runs: Sequence[Run], function: Measurement, store: ResultStore) -> list[dict[str, Any]]:
@@ -54,13 +55,12 @@ def measure(runs: Sequence[Run], function: Measurement, store: ResultStore) -> l
         ValueError: for a function that is not marked, or values that cannot be kept.
         DataError, DisagreementError: from `trained_models`.
     """
-    version = getattr(function, "version", None)
-    if not isinstance(version, int):
+    if not isinstance(function, Measurement):
         raise ValueError(f"{function.__name__} is no measurement: mark it with @measurement(version=1)")
-    folder = f"measurements/{function.__name__}-v{version}"
+    folder = f"measurements/{function.name}-v{function.version}"
     found = {run: store.load(f"{folder}/{run.name}", run.describe()) for run in runs}
     missing = [run for run, value in found.items() if value is None]
-    with bar(total=len(missing), desc=function.__name__, unit="run") as progress:
+    with bar(total=len(missing), desc=function.name, unit="run") as progress:
         for run, model in zip(missing, trained_models(missing, store), strict=True):
             values = function(model, run_data(run))
             arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

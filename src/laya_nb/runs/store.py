@@ -1,26 +1,30 @@
-"""Finished runs on disk: one JSON file a run, whole or absent."""
+"""Finished runs on disk: a JSON file per run that a person can read, its arrays in a binary file beside it.
 
-import base64
+The binary files' names hold a checksum of their content. So they are written first, can be overwritten by nothing but
+the same content, and are never moved or deleted here: a JSON file, renamed to its name last, finds what it names.
+"""
+
+import hashlib
 import json
-import os
-import secrets
+import re
 import warnings
-import zlib
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from laya_nb.runs import packing
 from laya_nb.support import paths
+from laya_nb.support.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PUBLISHED_RESULTS = "results"
-_DTYPES = ("uint8", "float16", "float32")
+_FILE = re.compile(r"[^/\\\0]*[.-]([0-9a-f]{12})\.xz")
 
 
 class StoreError(RuntimeError):
@@ -31,12 +35,17 @@ class StoreError(RuntimeError):
         self.result = result
 
 
+class LabelsError(ValueError):
+    """The labels that a result shares with others are damaged or missing; its own files may be whole."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a run gave.
 
     `metrics` are single numbers; `history` is per epoch; `provenance` says where the numbers came from; `arrays` are
-    per test example: label, prediction, confidence (N,), attention (N, L), or (1, L) where one row serves all.
+    per test example: label, prediction, confidence (N,), attention (N, L), or (1, L) where one row serves all. A
+    result from a table of scores has no arrays.
     """
 
     name: str
@@ -58,22 +67,48 @@ class Result:
         """Whether each test example was predicted right, (N,) bool."""
         return self.arrays["prediction"] == self.arrays["label"]
 
-    def to_json(self) -> str:
-        document = {
-            "run": self.run,
-            "metrics": self.metrics,
-            "history": self.history,
-            "provenance": self.provenance,
-            "arrays": {name: _encode(array) for name, array in self.arrays.items()},
-        }
-        return json.dumps(document, indent=1) + "\n"
+    def scores(self) -> dict[str, Any]:
+        """All but the name and the arrays, as plain values."""
+        return {"run": self.run, "metrics": self.metrics, "history": self.history, "provenance": self.provenance}
 
-    @classmethod
-    def from_json(cls, name: str, text: str) -> "Result":
-        """Raises ValueError, KeyError, TypeError or AttributeError for text that is no whole result."""
-        document = json.loads(text)
-        arrays = {key: _decode(value) for key, value in document["arrays"].items()}
-        return cls(name, document["run"], document["metrics"], document["history"], document["provenance"], arrays)
+    def to_json(self) -> str:
+        """The text of its JSON file. Equal texts mean equal results: they name their arrays' checksums."""
+        return self.to_files()[0]
+
+    def to_files(self) -> tuple[str, dict[str, bytes]]:
+        """The text of its JSON file, and the binary files that this names: {file name: content}.
+
+        The array called "label" has a file of its own, which all results with the same labels share.
+
+        Raises:
+            ValueError: for an array of a type that could not be read back.
+        """
+        label = self.arrays.get("label")
+        rest = {name: array for name, array in self.arrays.items() if name != "label"}
+        layouts: dict[str, Any] = dict.fromkeys(self.arrays)  # in their order
+        names, files = {}, {}
+        for kind, stem, arrays in (
+            ("labels", "labels-", {} if label is None else {"label": label}),
+            ("arrays", f"{PurePosixPath(self.name).name}.", rest),
+        ):
+            if arrays:
+                packed, content = packing.pack(arrays, None if kind == "labels" else label)
+                layouts |= packed
+                names[kind] = f"{stem}{_checksum(content)}.xz"
+                files[names[kind]] = content
+        document = self.scores() | {"files": names, "arrays": layouts}
+        lines = (f'"{key}":{json.dumps(value, separators=(",", ":"))}' for key, value in document.items())
+        return "{\n" + ",\n".join(lines) + "\n}\n", files
+
+
+class Store(Protocol):
+    """Where `sweep` looks for results and saves them: a `ResultStore`, or a `ScoreTable` of scores alone."""
+
+    def load(self, name: str, run: dict[str, Any]) -> Result | None:
+        """The result of that name and run, or None."""
+
+    def save(self, result: Result) -> Path:
+        """Write one result, whole or not at all, and return where. Raises a StoreError if it cannot be written."""
 
 
 class ResultStore:
@@ -82,25 +117,31 @@ class ResultStore:
     Processes may share it: a file is written under another name and then renamed, so it is there whole or not at all.
 
     Args:
-        folder: where new results go; made when the first one comes. None: `results` in the cache folder.
+        folder: where new results go; made when the first one comes. None: `paths.results()`.
         published: also read the book's own results.
     """
 
     def __init__(self, folder: Path | str | None = None, *, published: bool = True) -> None:
-        self.folder = Path(folder) if folder is not None else paths.cache() / "results"
+        self.folder = Path(folder) if folder is not None else paths.results()
         self.published = published
 
     def load(self, name: str, run: dict[str, Any]) -> Result | None:
-        """The result of that name, or None. A damaged file is set aside with a warning, so that the run is redone."""
-        for path in self._places(name):
+        """The result of that name, or None. A damaged one is set aside with a warning, so that the run is redone.
+
+        Damaged labels are no reason to set aside all the results that share them: the next `save` writes them anew.
+        """
+        for place in self._places():
             try:
-                result = Result.from_json(name, path.read_text())
+                result = read_result(name, place)
                 if result.run != run:
                     raise ValueError("it describes another run")
                 return result
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+            except LabelsError as error:
+                warnings.warn(f"{place(f'{name}.json')} cannot be read: {error}", stacklevel=2)
+            except packing.DAMAGE as error:
+                path = place(f"{name}.json")
                 aside = path.with_suffix(".damaged")
                 try:
                     path.replace(aside)
@@ -117,19 +158,13 @@ class ResultStore:
             StoreError: if it cannot be written, a full disk for instance; the exception holds the result.
             ValueError: for an array of a type that could not be read back.
         """
-        text = result.to_json()
+        text, files = result.to_files()
         path = self.folder / f"{result.name}.json"
-        unfinished = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
+            for name, content in files.items():
+                write_missing(path.with_name(name), content)
+            write_whole(path, lambda unfinished: unfinished.write_text(text))
         except OSError as error:
-            with suppress(OSError):  # what failed to write may fail to delete; the result must get out all the same
-                unfinished.unlink()
             raise StoreError(
                 f"{path} could not be written ({error.strerror or error}); the finished run is in this exception's "
                 "`result`; earlier ones are safe. Free some space or choose another folder, then save it again",
@@ -137,14 +172,62 @@ class ResultStore:
             ) from error
         return path
 
-    def _places(self, name: str) -> list[Path]:
-        file = f"{name}.json"
-        own = self.folder / file
-        return [paths.published(f"{PUBLISHED_RESULTS}/{file}"), own] if self.published else [own]
+    def _places(self) -> list[Callable[[str], Path]]:
+        """Where a file of a result may be, by its name below the folder of results."""
+        places: list[Callable[[str], Path]] = [self.folder.joinpath]
+        if self.published:
+            places.insert(0, lambda file: paths.published(f"{PUBLISHED_RESULTS}/{file}"))
+        return places
+
+
+def read_result(name: str, place: Callable[[str], Path]) -> Result:
+    """Read one result strictly.
+
+    Args:
+        name: the result's name.
+        place: where a file is, by its name below the folder of results.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        LabelsError: if the labels that it shares are damaged or missing.
+        One of packing.DAMAGE: if it is otherwise not whole.
+    """
+    document = json.loads(place(f"{name}.json").read_text())
+    files, layouts = document["files"], document["arrays"]
+    own = {key: layout for key, layout in layouts.items() if key != "label"}
+    found: dict[str, np.ndarray] = {}
+    if "label" in layouts:
+        path = place(str(PurePosixPath(name).with_name(files["labels"])))
+        try:
+            content = _read_labels(path)
+        except (OSError, ValueError) as error:
+            raise LabelsError(
+                f"{path} is damaged or missing ({error}); restore it, or the run will be redone"
+            ) from error
+        found |= packing.unpack(content, {"label": layouts["label"]}, None)
+    if own:
+        path = place(str(PurePosixPath(name).with_name(files["arrays"])))
+        try:
+            content = _read_checked(path)
+        except FileNotFoundError as error:  # for the caller, that would mean that there is no such result
+            raise ValueError(f"{path.name} is missing") from error
+        found |= packing.unpack(content, own, found.get("label"))
+    arrays = {key: found[key] for key in layouts}
+    return Result(name, document["run"], document["metrics"], document["history"], document["provenance"], arrays)
+
+
+def write_missing(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, unless it is there with that very content."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    write_whole(path, lambda unfinished: unfinished.write_bytes(content))
 
 
 def frame(results: Iterable[Result]) -> "pd.DataFrame":
-    """One row a run: its settings, metrics and seconds; settings that a run does not have are missing values."""
+    """One row per run: its settings, metrics and seconds; settings that a run does not have are missing values."""
     import pandas as pd
 
     rows = []
@@ -155,18 +238,21 @@ def frame(results: Iterable[Result]) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _encode(array: np.ndarray) -> dict[str, Any]:
-    _check_dtype(str(array.dtype))
-    packed = base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode()
-    return {"dtype": str(array.dtype), "shape": list(array.shape), "zlib": packed}
+def _checksum(content: bytes) -> str:
+    """The first 12 hexadecimal digits of a content's SHA-256: enough to find damage and to tell files apart."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _decode(value: dict[str, Any]) -> np.ndarray:
-    _check_dtype(value["dtype"])
-    raw = zlib.decompress(base64.b64decode(value["zlib"], validate=True))
-    return np.frombuffer(raw, dtype=value["dtype"]).reshape(value["shape"])
+def _read_checked(path: Path) -> bytes:
+    """The content of a file whose name holds its checksum. Raises ValueError if it is another."""
+    match = _FILE.fullmatch(path.name)
+    content = path.read_bytes()
+    if match is None or _checksum(content) != match[1]:
+        raise ValueError(f"{path.name} has another checksum than its name says")
+    return content
 
 
-def _check_dtype(dtype: str) -> None:
-    if dtype not in _DTYPES:
-        raise ValueError(f"array of type {dtype!r}; known: {', '.join(_DTYPES)}")
+@lru_cache(maxsize=32)
+def _read_labels(path: Path) -> bytes:
+    """As `_read_checked`, once per process: hundreds of results share the file, and its name decides its content."""
+    return _read_checked(path)

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from laya_nb.runs import checkpoints
 from laya_nb.runs.run import Run
-from laya_nb.runs.store import Result, ResultStore
+from laya_nb.runs.store import Result, ResultStore, Store
 from laya_nb.runs.train import Trained, train_stacked
 from laya_nb.runs.workers import process_pool
 from laya_nb.support import device as devices
@@ -26,15 +26,17 @@ class SweepError(RuntimeError):
 
 
 def sweep(
-    runs: Iterable[Run], store: ResultStore, executor: Executor | None = None, stack: int | None = None
+    runs: Iterable[Run], store: Store, executor: Executor | None = None, stack: int | None = None
 ) -> list[Result]:
     """The results of `runs`, in their order: read where the store has them, else trained and saved one by one.
 
-    Models that are trained here stay in the reader's cache (`checkpoints`), for what may be measured on them later.
+    Models whose results go to a `ResultStore` stay in the reader's cache (`checkpoints`), for what may be measured on
+    them later.
 
     Args:
         runs: duplicates are trained once.
-        store: where results are looked for and saved. This process alone writes.
+        store: where results are looked for and saved: a `ResultStore`, or a `ScoreTable` for many runs of which only
+            scores matter. This process alone writes.
         executor: any `concurrent.futures.Executor`. A dask cluster's is `client.get_executor()`. None trains here, or
             in as many processes as the variable LAYA_NB_PROCESSES says.
         stack: how many runs are trained together at most, where they differ in little enough (`Run.stacking_key`).
@@ -58,7 +60,8 @@ def sweep(
             for run, outcome in outcomes:
                 if isinstance(outcome, Trained):
                     store.save(outcome.result)
-                    checkpoints.keep(run, outcome)
+                    if isinstance(store, ResultStore):
+                        checkpoints.keep(run, outcome)
                     results[run] = outcome.result
                 else:
                     failures.setdefault("".join(traceback.format_exception(outcome)), []).append(run)

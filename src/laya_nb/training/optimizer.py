@@ -11,8 +11,8 @@ from laya_nb.support.keras_defaults import ADAM_EPS
 class Adam:
     """`torch.optim.Adam(parameters, lr, eps=ADAM_EPS, fused=True)`, to the bit, and without what that brings along.
 
-    torch's class imports torch's compiler when it is first used, which takes seconds in every new process, and spends
-    a third of its own time on bookkeeping.
+    It calls the kernel that torch's class calls. With torch 2.15, torch's class costs 5 % more per step of the paper's
+    MLP (2 % in a stack of eight), and imports torch's compiler when it is first used: 3.6 seconds in every new process.
 
     Args:
         parameters: what to train. One that has no gradient at any step, because the loss does not depend on it, stays

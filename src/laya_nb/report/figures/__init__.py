@@ -5,7 +5,7 @@ Figures are drawn without pyplot, so a notebook shows each once: as the value of
 
 from laya_nb.report.figures.ablations import (
     against_setting,
-    agreement_between_trainings,
+    agreement_between_runs,
     collapse_map,
     gain_against_setting,
     grid_choice,
@@ -15,14 +15,12 @@ from laya_nb.report.figures.ablations import (
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
 from laya_nb.report.figures.mechanism import attention_on_images, head_diagram, temperature_curve
 from laya_nb.report.figures.profiles import class_heatmaps, entropy_of_right_and_wrong, global_profile, profile_spread
-from laya_nb.report.figures.stability import averaging_helps, pair_spread, shared_by_trainings, weight_spread
-from laya_nb.report.figures.style import STYLE
+from laya_nb.report.figures.stability import averaging_helps, pair_spread, shared_by_runs, weight_spread
 
 __all__ = [
-    "STYLE",
     "accuracy_and_differences",
     "against_setting",
-    "agreement_between_trainings",
+    "agreement_between_runs",
     "attention_on_images",
     "averaging_helps",
     "class_heatmaps",
@@ -37,7 +35,7 @@ __all__ = [
     "probes_and_heads",
     "profile_spread",
     "profiles_side_by_side",
-    "shared_by_trainings",
+    "shared_by_runs",
     "temperature_curve",
     "weight_spread",
 ]

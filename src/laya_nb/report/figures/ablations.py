@@ -1,6 +1,7 @@
 """What a setting does: a quantity of every run against the setting, with means and intervals."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from laya_nb.analysis.statistics import Comparison, estimate
-from laya_nb.heads import HEAD_LABELS
-from laya_nb.report.figures.style import FAINT, HEAD_COLORS, INK, PAPER, new_figure, row_of_axes, styled
+from laya_nb.report.figures.style import (
+    FAINT,
+    INK,
+    MEASURED,
+    PAPER,
+    head_color,
+    head_label,
+    new_figure,
+    row_of_axes,
+    styled,
+)
 
 
 @styled
@@ -23,10 +33,10 @@ def against_setting(
     paper: Sequence[float] = (),
     log_y: bool = False,
 ) -> Figure:
-    """One panel a quantity: a dot a run, the mean of each setting with its 95 % interval.
+    """One panel per quantity: one dot per run, the mean of each setting with its 95 % interval.
 
     Args:
-        table: one row a run.
+        table: one row per run.
         setting: the column on the x axis, spaced as its order, not its size.
         panels: columns to show, with the panels' titles.
         label: of the x axis.
@@ -39,7 +49,7 @@ def against_setting(
     for ax, (column, title) in zip(axes, panels.items(), strict=True):
         if log_y:
             ax.set_yscale("log")
-        _dots_and_means(ax, table, setting, settings, column, HEAD_COLORS["laya"])
+        _dots_and_means(ax, table, setting, settings, column, MEASURED)
         if table[column].between(0, 1).all():
             ax.set_ylim(-0.03, 1.03)
         ax.set_title(title)
@@ -54,17 +64,22 @@ def _panels(count: int) -> Figure:
 def _dots_and_means(
     ax: Axes, table: pd.DataFrame, setting: str, settings: Sequence[float], column: str, color: str, shift: float = 0.0
 ) -> None:
-    """On a logarithmic axis the means are geometric."""
-    forth, back = (np.log, np.exp) if ax.get_yscale() == "log" else (np.asarray, np.asarray)
+    """Every run as a dot, each setting's mean with its interval. On a logarithmic axis the means are geometric."""
+    logarithmic = ax.get_yscale() == "log"
     middles = []
     places = np.arange(len(settings)) + shift
     for x, value in zip(places, settings, strict=True):
         values = table.loc[table[setting] == value, column].to_numpy(dtype=float)
         ax.plot(np.full(len(values), x), values, "o", ms=3.5, color=color, alpha=0.4, mew=0)
-        middles.append(back(forth(values).mean()))
+        if logarithmic:
+            values = np.log(values)
+        marks = [values.mean()]  # the mean, then the ends of its interval
         if len(values) > 1:
-            e = estimate(forth(values))
-            ax.plot([x, x], back(np.array([e.low, e.high])), color=color, lw=1.6, alpha=0.8)
+            found = estimate(values)
+            marks += [found.low, found.high]
+        middle, *ends = np.exp(marks) if logarithmic else marks
+        middles.append(middle)
+        ax.plot([x] * len(ends), ends, color=color, lw=1.6, alpha=0.8)
     ax.plot(places, middles, "-o", ms=5, lw=1, color=color, mec="white", mew=0.7)
 
 
@@ -77,8 +92,8 @@ def _settings_axis(ax: Axes, settings: Sequence[float], label: str, paper: Seque
 
 
 @styled
-def agreement_between_trainings(pairs: Mapping[float, np.ndarray], label: str, paper: Sequence[float] = ()) -> Figure:
-    """For each setting, a dot a pair of trainings (P,), their mean, and 0 for no agreement.
+def agreement_between_runs(pairs: Mapping[float, np.ndarray], label: str, paper: Sequence[float] = ()) -> Figure:
+    """For each setting, one dot per pair of runs (P,), their mean, and a line at 0 for no agreement.
 
     Args:
         pairs: correlations by setting.
@@ -91,8 +106,8 @@ def agreement_between_trainings(pairs: Mapping[float, np.ndarray], label: str, p
     for x, values in enumerate(pairs.values()):
         ax.plot(x + np.linspace(-0.15, 0.15, len(values)), values, "o", ms=3.5, color=FAINT, alpha=0.6, mew=0)
     means = [values.mean() for values in pairs.values()]
-    ax.plot(range(len(pairs)), means, "-o", ms=5, lw=1, color=HEAD_COLORS["laya"], mec="white", mew=0.7)
-    ax.set(ylim=(-1, 1), ylabel="correlation of two trainings")
+    ax.plot(range(len(pairs)), means, "-o", ms=5, lw=1, color=MEASURED, mec="white", mew=0.7)
+    ax.set(ylim=(-1, 1), ylabel="correlation of two runs")
     _settings_axis(ax, list(pairs), label, paper)
     return fig
 
@@ -101,10 +116,10 @@ def agreement_between_trainings(pairs: Mapping[float, np.ndarray], label: str, p
 def gain_against_setting(
     table: pd.DataFrame, setting: str, comparisons: Mapping[float, Comparison], label: str
 ) -> Figure:
-    """Left: accuracy of LAYA and LastLayer. Right: their difference, seeds paired, a dot a seed, with its interval.
+    """Left: accuracy of LAYA and LastLayer. Right: their difference, seeds paired, one dot per seed, with its interval.
 
     Args:
-        table: one row a run: "head", "seed", "accuracy" in percent, and the setting.
+        table: one row per run: "head", "seed", "accuracy" in percent, and the setting.
         setting: the column on the x axis.
         comparisons: LAYA against LastLayer for each setting, in points.
         label: of the x axis.
@@ -114,8 +129,8 @@ def gain_against_setting(
     settings = sorted(comparisons)
     for head, shift in (("last_layer", -0.12), ("laya", 0.12)):
         runs = table[table["head"] == head]
-        _dots_and_means(left, runs, setting, settings, "accuracy", HEAD_COLORS[head], shift)
-        left.plot([], [], "-o", color=HEAD_COLORS[head], label=HEAD_LABELS[head])
+        _dots_and_means(left, runs, setting, settings, "accuracy", head_color(head), shift)
+        left.plot([], [], "-o", color=head_color(head), label=head_label(head))
     left.legend(fontsize=8)
     left.set_title("Accuracy, %")
     margin = next(iter(comparisons.values())).margin
@@ -136,21 +151,21 @@ def gain_against_setting(
 
 @styled
 def mean_weights(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figure:
-    """One panel a condition: the mean weight of each hidden state shown, a dot a training (S, K), a bar their mean.
+    """One panel per condition: the mean weight of each hidden state, one dot per run (S, K), a bar at their mean.
 
     Args:
-        panels: by title, the names of the K hidden states and the trainings' mean weights. Names that start with
+        panels: by title, the names of the K hidden states and the runs' mean weights. Names that start with
             "noise" are drawn grey.
     """
-    rows = -(-len(panels) // 4)
-    columns = -(-len(panels) // rows)
+    rows = ceil(len(panels) / 4)
+    columns = ceil(len(panels) / rows)
     fig = new_figure(7.4, 0.5 + 1.9 * rows)
     axes = fig.subplots(rows, columns, sharey=True, squeeze=False)
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     for ax, (title, (names, weights)) in zip(axes.flat, panels.items(), strict=False):
         places = np.arange(len(names))
-        colors = [FAINT if name.startswith("noise") else HEAD_COLORS["laya"] for name in names]
+        colors = [FAINT if name.startswith("noise") else MEASURED for name in names]
         ax.bar(places, weights.mean(axis=0), color=colors, alpha=0.4, width=0.7)
         jitter = np.linspace(-0.2, 0.2, len(weights))
         for x, color in zip(places, colors, strict=True):
@@ -166,7 +181,7 @@ def mean_weights(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figu
 
 @styled
 def profiles_side_by_side(panels: Mapping[str, tuple[Sequence[str], np.ndarray]], classes: Sequence[str]) -> Figure:
-    """Heat maps of single trainings: class x hidden state, one a panel.
+    """Heat maps of single runs: class x hidden state, one per panel.
 
     Args:
         panels: by title, the names of the K hidden states and the profile (C, K).
@@ -187,10 +202,10 @@ def profiles_side_by_side(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]
 
 @styled
 def collapse_map(groups: Mapping[str, pd.DataFrame]) -> Figure:
-    """Each training by two entropies: of its mean weights over all images, and of the weights of single images.
+    """Each run by two entropies: of its mean weights over all images, and of the weights of single images.
 
     Args:
-        groups: by name, tables with the columns "profile_entropy" and "entropy", one row a run.
+        groups: by name, tables with the columns "profile_entropy" and "entropy", one row per run.
     """
     fig = new_figure(5.6, 3.8)
     ax = fig.subplots()
@@ -201,7 +216,7 @@ def collapse_map(groups: Mapping[str, pd.DataFrame]) -> Figure:
     ax.plot([0, 1], [0, 1], color=FAINT, lw=0.8, ls=":")
     for x, y, text in (
         (0.0, -0.12, "one layer for all images"),
-        (1.0, -0.12, "one layer an image,\nnot always the same"),
+        (1.0, -0.12, "one layer per image,\nnot always the same"),
         (0.93, 1.0, "uniform"),
     ):
         side = "left" if x == 0 else "right"
@@ -214,10 +229,10 @@ def collapse_map(groups: Mapping[str, pd.DataFrame]) -> Figure:
 
 @styled
 def grid_choice(scores: pd.DataFrame, marked: Mapping[str, Hashable]) -> Figure:
-    """Every setting of a grid by its score: a dot a seed, a bar the mean, best on top.
+    """Every setting of a grid by its score: one dot per seed, a bar at the mean, best on top.
 
     Args:
-        scores: one row a setting, named by the index, one column a seed; in percent.
+        scores: one row per setting, named by the index, one column per seed; in percent.
         marked: settings to point out, by the text to put beside them.
     """
     ordered = scores.loc[scores.mean(axis=1).sort_values().index]
@@ -225,7 +240,7 @@ def grid_choice(scores: pd.DataFrame, marked: Mapping[str, Hashable]) -> Figure:
     ax = fig.subplots()
     for y, (setting, values) in enumerate(ordered.iterrows()):
         notes = [text for text, name in marked.items() if name == setting]
-        color = PAPER if notes else HEAD_COLORS["laya"]
+        color = PAPER if notes else MEASURED
         ax.plot(values, np.full(len(values), y), "o", ms=3.5, color=color, alpha=0.5, mew=0)
         ax.plot(values.mean(), y, "|", ms=8, mew=2, color=color)
         if notes:

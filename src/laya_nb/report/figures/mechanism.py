@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from laya_nb.report.figures.style import FAINT, INK, LAYER_COLORS, PAPER, new_figure, styled
+from laya_nb.report.figures.style import FAINT, INK, LAYER_COLORS, PAPER, layer_colors, new_figure, styled
 
 
 @styled
@@ -68,7 +68,7 @@ def temperature_curve(scores: np.ndarray, temperatures: np.ndarray, attention: n
     """Weights of fixed scores (L,) as the temperature grows: attention is (T, L)."""
     fig = new_figure(6.0, 2.6)
     ax = fig.subplots()
-    for i, (score, color) in enumerate(zip(scores, LAYER_COLORS, strict=True)):
+    for i, (score, color) in enumerate(zip(scores, layer_colors(len(scores)), strict=True)):
         ax.plot(temperatures, attention[:, i], color=color, lw=2)
         ax.annotate(f"layer {i + 1}, $s = {score:g}$", (temperatures[-1], attention[-1, i]), (6, 8 * (i - 1)),
                     textcoords="offset points", va="center", fontsize=8)  # fmt: skip
@@ -95,7 +95,7 @@ def attention_on_images(
         top.spines[:].set_visible(False)
         caption = truth[column] if right else f"{truth[column]}\n✗ {guess[column]}"
         top.set_title(caption, fontsize=7, loc="center", fontweight="normal", color=INK if right else PAPER)
-        bottom.bar(layers, attention[column], color=LAYER_COLORS[: len(layers)])
+        bottom.bar(layers, attention[column], color=layer_colors(len(layers)))
         bottom.set(ylim=(0, 1), yticks=[0, 0.5, 1])
         bottom.tick_params(labelsize=7)
     axes[1, 0].set_ylabel("weight", fontsize=8)

@@ -11,8 +11,8 @@ from laya_nb.analysis.attention import EntropyEffect
 from laya_nb.analysis.statistics import estimate
 from laya_nb.report.figures.style import (
     FAINT,
-    HEAD_COLORS,
     INK,
+    MEASURED,
     PAPER,
     interval,
     layer_colors,
@@ -24,7 +24,7 @@ from laya_nb.report.figures.style import (
 
 @styled
 def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
-    """Mean attention of each layer: a dot a training (S, L), the mean over trainings, the paper's last layer."""
+    """Mean attention of each layer: one dot per run (S, L), the mean over runs, the paper's last layer."""
     fig = new_figure(5.2, 2.5)
     ax = fig.subplots()
     layers = np.arange(profiles.shape[1])
@@ -42,7 +42,7 @@ def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
 
 @styled
 def class_heatmaps(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Class x layer heat maps, one a panel: mean over trainings of (S, C, L), its standard deviation below each."""
+    """Class x layer heat maps, one per panel: the mean over runs of (S, C, L), the standard deviation below it."""
     fig = new_figure(7.4, 4.2)
     axes = row_of_axes(fig, len(panels), sharey=True)
     for ax, (title, profiles) in zip(axes, panels.items(), strict=True):
@@ -62,7 +62,7 @@ def class_heatmaps(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
 
 @styled
 def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarray | None) -> Figure:
-    """For every class and layer, a dot a training (S, C, L), and the paper's value (C, L) as a cross."""
+    """For every class and layer, one dot per run (S, C, L), and the paper's value (C, L) as a cross."""
     fig = new_figure(7.4, 1.4 + 0.26 * len(classes))
     axes = row_of_axes(fig, profiles.shape[2], sharex=True, sharey=True)
     rows, colors = np.arange(len(classes)), layer_colors(len(axes))
@@ -77,7 +77,7 @@ def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarr
         ax.set(xlim=(-0.04, 1.04), xlabel="mean weight")
     axes[0].set(yticks=rows, yticklabels=classes)
     axes[0].set_ylim(len(classes) - 0.5, -0.5)
-    axes[-1].plot([], [], "o", ms=4, color=FAINT, label="one of our trainings")
+    axes[-1].plot([], [], "o", ms=4, color=FAINT, label="one of our runs")
     if paper is not None:
         axes[-1].plot([], [], "x", ms=6, color=PAPER, mew=1.6, label="paper")
     fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
@@ -88,11 +88,16 @@ def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarr
 def entropy_of_right_and_wrong(
     entropies: Sequence[tuple[np.ndarray, np.ndarray]], effects: Sequence[EntropyEffect]
 ) -> Figure:
-    """Left: share of predictions below each entropy, right and wrong, a line a training. Right: AUROC a training."""
+    """Left: share of predictions below each entropy, right and wrong, one line per run. Right: the AUROC of each run.
+
+    Args:
+        entropies: for each run, those of right and of wrong predictions.
+        effects: of the same runs.
+    """
     fig = new_figure(7.2, 2.9)
     left, right = row_of_axes(fig, 2, width_ratios=[1.6, 1])
     grid = np.linspace(0, 1, 201)
-    for side, color, label in ((0, HEAD_COLORS["laya"], "right"), (1, PAPER, "wrong")):
+    for side, color, label in ((0, MEASURED, "right"), (1, PAPER, "wrong")):
         curves = [np.searchsorted(np.sort(pair[side]), grid, side="right") / len(pair[side]) for pair in entropies]
         for curve in curves:
             left.plot(grid, curve, color=color, lw=0.6, alpha=0.4)
@@ -110,5 +115,5 @@ def entropy_of_right_and_wrong(
         ylim=(-0.6, 1), yticks=[], xlim=(0.45, 1), xlabel="chance that a wrong prediction\nhas the higher entropy"
     )
     right.spines["left"].set_visible(False)
-    right.set_title("Effect, one dot a training")
+    right.set_title("Effect, one dot per run")
     return fig

@@ -1,4 +1,4 @@
-"""One training against another: what they share, what averaging gains."""
+"""One run against another: what they share, what averaging gains."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,24 +8,25 @@ from matplotlib.figure import Figure
 
 from laya_nb.analysis.stability import Averaging, spearman_brown
 from laya_nb.analysis.statistics import Estimate
-from laya_nb.report.figures.style import FAINT, HEAD_COLORS, INK, LAYER_COLORS, PALETTE, new_figure, row_of_axes, styled
+from laya_nb.report.figures.style import FAINT, INK, MEASURED, PALETTE, layer_colors, new_figure, row_of_axes, styled
 
-MEASURED, CONTROL = HEAD_COLORS["laya"], FAINT
+CONTROL = FAINT
+GOLDEN = 0.618  # its multiples, modulo 1, lie far apart for neighbouring ranks
 
 
 def _row_of_dots(ax: Axes, y: float, values: np.ndarray, color: str) -> None:
-    """Dots at `values`, moved up and down by turns so that neighbours can be told apart."""
+    """Dots at `values`, moved up and down so that neighbours can be told apart."""
     ranks = np.argsort(np.argsort(values))
-    jitter = ((ranks * 0.618) % 1 - 0.5) * 0.5
+    jitter = ((ranks * GOLDEN) % 1 - 0.5) * 0.5  # from -0.25 to 0.25
     ax.plot(values, y + jitter, "o", ms=3, color=color, alpha=0.45, mew=0)
 
 
 @styled
 def pair_spread(panels: Mapping[str, Mapping[str, np.ndarray]], controls: Sequence[str]) -> Figure:
-    """Correlations, one panel a measure, one row a comparison: a dot each, a bar at their mean.
+    """Correlations, one panel per measure, one row per comparison: a dot each, a bar at their mean.
 
     Args:
-        panels: per measure, the rows from top to bottom: name and values.
+        panels: by measure, the rows from top to bottom: name and values.
         controls: the rows that are controls; they are grey.
     """
     fig = new_figure(7.4, 0.9 + 0.62 * max(map(len, panels.values())))
@@ -44,8 +45,8 @@ def pair_spread(panels: Mapping[str, Mapping[str, np.ndarray]], controls: Sequen
 
 
 @styled
-def shared_by_trainings(rows: Mapping[str, tuple[np.ndarray, Estimate]]) -> Figure:
-    """What pairs of trainings agree on, a row each: a dot a pair, the mean with its interval below the dots."""
+def shared_by_runs(rows: Mapping[str, tuple[np.ndarray, Estimate]]) -> Figure:
+    """What pairs of runs agree on, a row each: one dot per pair, the mean with its interval below the dots."""
     fig = new_figure(6.6, 0.7 + 0.55 * len(rows))
     ax = fig.subplots()
     for y, (values, mean) in enumerate(rows.values()):
@@ -53,7 +54,7 @@ def shared_by_trainings(rows: Mapping[str, tuple[np.ndarray, Estimate]]) -> Figu
         ax.plot([mean.low, mean.high], [y + 0.34] * 2, color=INK, lw=2, solid_capstyle="round")
         ax.plot(mean.mean, y + 0.34, "o", ms=5, color=INK, mec="white", mew=0.8)
     ax.axvline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
-    ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(-1.05, 1.05), xlabel="correlation of two trainings")
+    ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(-1.05, 1.05), xlabel="correlation of two runs")
     ax.set_ylim(len(rows) - 0.4, -0.5)
     ax.tick_params(left=False)
     return fig
@@ -61,15 +62,16 @@ def shared_by_trainings(rows: Mapping[str, tuple[np.ndarray, Estimate]]) -> Figu
 
 @styled
 def weight_spread(profiles: Mapping[str, np.ndarray]) -> Figure:
-    """Mean weight of each layer, one panel a head: a line a training (S, L), heavy dots for the mean over them."""
+    """Mean weight of each layer, one panel per head: one line per run (S, L), diamonds for the mean over runs."""
     fig = new_figure(6.6, 2.7)
     axes = row_of_axes(fig, len(profiles), sharey=True)
     for ax, (title, weights) in zip(axes, profiles.items(), strict=True):
         layers = np.arange(weights.shape[1])
+        colors = layer_colors(len(layers))
         for one in weights:
             ax.plot(layers, one, "-", color=FAINT, lw=0.7, alpha=0.7)
         for i in layers:
-            ax.plot(np.full(len(weights), i), weights[:, i], "o", ms=4, color=LAYER_COLORS[i], alpha=0.6, mew=0)
+            ax.plot(np.full(len(weights), i), weights[:, i], "o", ms=4, color=colors[i], alpha=0.6, mew=0)
         ax.plot(layers, weights.mean(axis=0), "D", ms=5, color=INK, mec="white", mew=0.8)
         ax.set(xticks=layers, xticklabels=[f"$h_{i + 1}$" for i in layers], ylim=(0, 1), xlim=(-0.3, layers[-1] + 0.3))
         ax.set_title(title)
@@ -79,10 +81,10 @@ def weight_spread(profiles: Mapping[str, np.ndarray]) -> Figure:
 
 @styled
 def averaging_helps(panels: Mapping[str, Averaging]) -> Figure:
-    """Correlation of two mean profiles against the number of trainings in each, one panel a measure.
+    """Correlation of two mean profiles against the number of runs in each, one panel per measure.
 
-    Diamonds are measured; the grey band holds 95 % of the controls; the line is what the common share predicts,
-    the coloured band what its interval does.
+    Diamonds are measured; the grey band holds 95 % of the controls; the line is what the intraclass correlation
+    predicts, the coloured band what its interval does.
     """
     fig = new_figure(7.2, 3.2)
     axes = row_of_axes(fig, len(panels), sharey=True)
@@ -95,10 +97,10 @@ def averaging_helps(panels: Mapping[str, Averaging]) -> Figure:
             [spearman_brown(share, k) for k in finer] for share in (found.share.low, found.share.mean, found.share.high)
         ]
         ax.fill_between(finer, curves[0], curves[2], color=MEASURED, alpha=0.15, lw=0, label="its 95 % interval")
-        ax.plot(finer, curves[1], color=MEASURED, lw=1.2, label="predicted from the common share")
+        ax.plot(finer, curves[1], color=MEASURED, lw=1.2, label="predicted from the intraclass correlation")
         ax.plot(found.groups, found.measured, "D", ms=6, color=PALETTE[3], mec="white", mew=0.8, label="measured")
         ax.axhline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
-        ax.set(xticks=found.groups, ylim=(min(-0.5, bottom - 0.05), 1.02), xlabel="trainings in each mean")
+        ax.set(xticks=found.groups, ylim=(min(-0.5, bottom - 0.05), 1.02), xlabel="runs in each mean")
         ax.set_title(title)
     axes[0].set_ylabel("correlation of two means")
     handles, labels = axes[0].get_legend_handles_labels()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
 from typing import Any, ParamSpec
+from zlib import crc32
 
 import matplotlib as mpl
 import seaborn as sns
@@ -14,9 +15,17 @@ from laya_nb.analysis.statistics import Estimate
 from laya_nb.heads import HEAD_LABELS
 
 PALETTE = sns.color_palette("colorblind").as_hex()
-HEAD_COLORS = dict(zip(HEAD_LABELS, [PALETTE[7], PALETTE[5], PALETTE[2], PALETTE[1], PALETTE[0]], strict=True))
-LAYER_COLORS = [PALETTE[9], PALETTE[4], PALETTE[0]]
 INK, FAINT, PAPER = "#222222", "#8a8a8a", PALETTE[3]
+MEASURED = PALETTE[0]  # what the book measured, LAYA's unless the figure says otherwise
+HEAD_COLORS = {
+    "last_layer": PALETTE[7],
+    "last_layer_mlp": PALETTE[5],
+    "concat": PALETTE[2],
+    "scalar_mix": PALETTE[1],
+    "laya": MEASURED,
+}
+SPARE_COLORS = [PALETTE[4], PALETTE[6], PALETTE[8], PALETTE[9]]  # for heads without a colour of their own
+LAYER_COLORS = [PALETTE[9], PALETTE[4], PALETTE[0]]
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": 144,
@@ -40,6 +49,8 @@ _P = ParamSpec("_P")
 
 
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Have a function draw its figure in the book's style, whatever style the notebook has."""
+
     @wraps(draw)
     def styled(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
         with mpl.rc_context(STYLE):
@@ -57,18 +68,32 @@ class BookFigure(Figure):
         return picture.getvalue()
 
 
+def head_color(head: str) -> str:
+    """A head's own colour, else a spare one that its name decides: other heads do not change it."""
+    return HEAD_COLORS.get(head, SPARE_COLORS[crc32(head.encode()) % len(SPARE_COLORS)])
+
+
+def head_label(head: str) -> str:
+    """What figures call a head: its label in the catalog, or the name of one that is not there."""
+    return HEAD_LABELS.get(head, head)
+
+
 def layer_colors(count: int) -> list[str]:
+    """One colour per layer, from the first to the last of `count`."""
     return LAYER_COLORS[:count] if count <= len(LAYER_COLORS) else list(sns.color_palette("viridis", count).as_hex())
 
 
-def new_figure(width: float = 7.0, height: float = 3.0) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size, in inches."""
     return BookFigure(figsize=(width, height), layout="constrained")
 
 
 def row_of_axes(fig: Figure, columns: int, **options: Any) -> list[Axes]:
+    """That many axes side by side, also one, as a list; `options` go to `Figure.subplots`."""
     return list(fig.subplots(1, columns, squeeze=False, **options)[0])
 
 
 def interval(ax: Axes, y: float, value: Estimate, color: str) -> None:
+    """Draw a mean as a dot at height y, on the line of its interval."""
     ax.plot([value.low, value.high], [y, y], color=color, lw=2, solid_capstyle="round")
     ax.plot(value.mean, y, "o", ms=5, color=color, mec="white", mew=0.8)

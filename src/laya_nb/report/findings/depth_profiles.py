@@ -1,0 +1,41 @@
+"""Depth profiles: where attention goes, and whether another seed says the same."""
+
+from collections.abc import Sequence
+
+from laya_nb.analysis.attention import entropy_effect
+from laya_nb.analysis.stability import chance_agreement, top_layer_agreement
+from laya_nb.analysis.statistics import estimate
+from laya_nb.report.findings import benchmark
+from laya_nb.report.findings.base import Finding
+from laya_nb.runs import Result
+
+ABOVE_CHANCE = 0.15  # agreement on a smaller share of images than this, beyond chance, is hardly any
+NEARLY_ALL = 0.8  # agreement on this share of the images is a yes, even if a few are seen otherwise
+NO_EFFECT = 0.5  # the AUROC of an entropy that tells nothing of errors
+
+
+def findings_of(results: Sequence[Result]) -> list[Finding]:
+    """From LAYA runs on Fashion-MNIST that differ in the seed alone."""
+    attention = benchmark.laya_attention(results)
+    agreement = float(top_layer_agreement(attention).mean())
+    chance = float(chance_agreement(attention).mean())
+    if agreement - chance < ABOVE_CHANCE:
+        same_layer = "Hardly more than chance"
+    elif agreement < NEARLY_ALL:
+        same_layer = "In part"
+    else:
+        same_layer = "Yes"
+    effect = estimate([entropy_effect(result.attention, result.correct).auroc for result in results])
+    return [
+        benchmark.last_layer_weight(results, "How much weight does the last layer get?", "fashion_mnist"),
+        Finding(
+            "Do two runs look most at the same layer, image by image?",
+            f"for {agreement:.0%} of the images; {chance:.0%} expected by chance",
+            same_layer,
+        ),
+        Finding(
+            "Is attention more diffuse on wrong predictions?",
+            f"AUROC {effect:.2f}; {NO_EFFECT} is no effect",
+            "Yes, on average" if effect.low > NO_EFFECT else "Not shown",
+        ),
+    ]
