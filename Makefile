@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve test lint unit nbval check run train bench lock clean
+.PHONY: help env book serve test lint unit nbval compare check run train bench lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -27,7 +27,11 @@ book: env  ## Execute every chapter and render the book
 serve:  ## Show the rendered book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
 
-test: lint unit nbval  ## Lint, types, unit tests, notebooks, the rendered book, its pages in a browser
+# What compares the chapters' outputs: nbval executes them anew. NOTEBOOKS=compare takes the execution that `make book`
+# has just done, for CI.
+NOTEBOOKS ?= nbval
+
+test: lint unit $(NOTEBOOKS)  ## Lint, types, unit tests, notebooks, the rendered book, its pages in a browser
 
 lint: env
 	$(BIN)/ruff check
@@ -41,6 +45,9 @@ unit: env
 # Executes every chapter and compares its outputs with those that stand in it.
 nbval: env
 	TQDM_DISABLE=1 LAYA_NB_CACHE=_build/cache $(BIN)/pytest --nbval --nbval-current-env book
+
+compare: env
+	$(BIN)/python tools/chapters.py compare
 
 # For a module that changed since the last commit, NAME.py, the tests are tests/test_NAME.py, where there is such a file;
 # for a test file that changed, itself. Those that take minutes are left to `make test`.

@@ -71,11 +71,11 @@ def broken_links(html: Path, page: Path) -> Iterator[str]:
         else:
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             target = target / "index.html" if target.is_dir() else target
-            if not target.is_relative_to(html) or not target.is_file():
+            found = target.is_relative_to(html) and target.is_file()
+            if found and parts.fragment and target.suffix == ".html":
+                found = unquote(parts.fragment) in anchors(target)
+            if not found:
                 yield url
-            elif parts.fragment and target.suffix == ".html":
-                if unquote(parts.fragment) not in anchors(target):
-                    yield url
 
 
 def undescribed(page: Path) -> Iterator[str]:

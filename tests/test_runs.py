@@ -41,6 +41,7 @@ from laya_nb.runs import (
     train,
     worker_setup,
 )
+from laya_nb.runs.scores import ScoreTable
 from laya_nb.runs.sweep import fair_stack
 from laya_nb.training import TrainingConfig
 
@@ -457,6 +458,15 @@ def test_processes_train_stacks(store: CountingStore, monkeypatch: pytest.Monkey
     assert sorted(store.saved) == sorted(run.name for run in runs)
     assert_same(results, [train_result(run) for run in runs])
     assert [fair_stack(*case) for case in ((1, 2), (3, 2), (40, 2), (2, 8))] == [1, 2, 8, 1]
+
+
+def test_a_sweep_of_scores_keeps_neither_arrays_nor_models(tmp_path: Path) -> None:
+    table = ScoreTable("search", tmp_path, published=False)
+    (trained,) = sweep([TINY], table)
+    (read,) = sweep([TINY], ScoreTable("search", tmp_path, published=False))
+    assert trained.arrays == read.arrays == {}
+    assert trained.metrics == read.metrics == train_result(TINY).metrics
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 ENDLESS = replace(TINY, seed=2, protocol=replace(TINY.protocol, max_epochs=10**9, patience=10**9))

@@ -10,6 +10,7 @@ import os
 import subprocess
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,16 @@ def test_labels_are_kept_once_and_read_once(store: ResultStore, monkeypatch: pyt
     names = [f"toy/laya-seed{seed}-abc" for seed in range(3)]
     written = [store.save(result(seed, name=name)) for seed, name in enumerate(names)]
     [labels] = {binary_file(path, "labels") for path in written}
-    reads = []
+    reads: list[Path] = []
     read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read_bytes(path))
-    loaded = [store.load(name, RUN) for name in names]
-    assert all(same(found, result(seed, name=name)) for seed, (found, name) in enumerate(zip(loaded, names)))
+
+    def counting(path: Path) -> bytes:
+        reads.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counting)
+    for seed, name in enumerate(names):
+        assert same(store.load(name, RUN), result(seed, name=name))
     assert reads.count(labels) == 1
     other = store.save(result(5, name="toy/other", label=np.ones(6, np.uint8)))
     assert binary_file(other, "labels") != labels
@@ -336,7 +342,7 @@ def test_objects_are_not_unpickled(store: ResultStore, tmp_path: Path) -> None:
     for array in (np.array([{}], dtype=object), np.array(["text"])):
         for name in ("label", "prediction"):
             with pytest.raises(ValueError, match="known: uint8"):
-                store.save(result(**{name: array}))
+                store.save(replace(result(), arrays={name: array}))
     payload = lzma.compress(f"cposix\nsystem\n(S'touch {tmp_path}/sprung'\ntR.".encode())
     path = store.save(result())
     file = path.with_name(f"laya-seed0-abc.{hashlib.sha256(payload).hexdigest()[:12]}.xz")

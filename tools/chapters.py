@@ -168,14 +168,6 @@ def run(name: str, parameters: dict[str, Any]) -> Path:
     return output
 
 
-def literal(text: str) -> Any:
-    """A parameter's value as JSON, else the text itself: [0,1] is a list, fashion_mnist a string."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -201,7 +193,9 @@ def main() -> None:
         case "render":
             render()
         case "run":
-            output = run(arguments.name, {name: literal(value) for name, value in arguments.parameters})
+            from laya_nb.support.values import parse_value  # the same grammar as the shell command's; it loads torch
+
+            output = run(arguments.name, {name: parse_value(value) for name, value in arguments.parameters})
             print(f"executed: {output.relative_to(ROOT)}", file=sys.stderr)
 
 

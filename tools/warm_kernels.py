@@ -136,10 +136,10 @@ def become_kernel(asking: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(request["environment"] | {"JPY_PARENT_PID": str(os.getppid())})
     os.chdir(request["folder"])
-    with suppress(ImportError):
-        import numpy as np
-
-        np.random.seed()  # noqa: NPY002 - or all kernels would draw the same numbers, unseeded
+    # Or all kernels would draw the same numbers, where a chapter has set no seed.
+    for name in ("numpy.random", "torch"):
+        if name in sys.modules:
+            sys.modules[name].seed()
     asking.sendall(os.getpid().to_bytes(8, "big"))
 
     def end_with_asker() -> None:

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import closing
+from dataclasses import replace
 
 from laya_nb.runs import checkpoints
 from laya_nb.runs.run import Run
@@ -62,7 +63,9 @@ def sweep(
                     store.save(outcome.result)
                     if isinstance(store, ResultStore):
                         checkpoints.keep(run, outcome)
-                    results[run] = outcome.result
+                        results[run] = outcome.result
+                    else:  # as it will be read the next time
+                        results[run] = replace(outcome.result, arrays={})
                 else:
                     failures.setdefault("".join(traceback.format_exception(outcome)), []).append(run)
                 progress.update()
