@@ -14,6 +14,7 @@ import shutil
 import sys
 
 from chapter_files import BOOK, ROOT, execution_order, read_source
+from chapter_front import front
 from nbclient import NotebookClient
 
 from laya_nb.runs import Run, checkpoints, trained_model
@@ -45,6 +46,7 @@ def main() -> None:
     for name in sys.argv[1:] or execution_order():
         train(name)
     publish_checkpoint(Run())  # the chapter on the mechanism shows it
+    front()  # the list of the results' checksums
 
 
 if __name__ == "__main__":
