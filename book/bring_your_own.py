@@ -206,9 +206,10 @@ for name, predictions in found.items():
 figures.class_heatmaps(panels, classes)
 
 # %% [markdown]
-# With convolutions every run puts all weight on the last block, for every digit. So LAYA has become the usual head
-# with an adapter before it, and the profile says so. With the transformer the weight is elsewhere, and where depends on the
-# seed: two runs favour the second block, one the last. Standard deviations above 0.5, for weights between 0 and 1, say
+# With convolutions each of the three runs puts all weight on the last block, to two decimals, for every digit. So LAYA
+# has become the usual head with an adapter before it, and the profile says so.
+#
+# With the transformer the weight is elsewhere, and where depends on the seed: two runs favour the second block, one the last. Standard deviations above 0.5, for weights between 0 and 1, say
 # the same of the digits. A single run would have shown a clear picture, and the next seed another one
 # ([the chapter on depth profiles](depth_profiles.ipynb) finds the same elsewhere).
 #
@@ -297,7 +298,8 @@ for name, a, b in zip(expected._fields, outputs, expected):
     print(f"{name}: equal within 1e-5: {same}")
 
 # %% [markdown]
-# So whoever runs the model gets the explanation with every answer, at no further cost.
+# So whoever runs the model gets the weights with every answer; they cost the adapters and the scorer, which a plain
+# classifier does without. What they are worth as an explanation is another question: [the chapter on stability](stability.ipynb) asks it.
 #
 # ## What we found
 #
@@ -305,7 +307,7 @@ for name, a, b in zip(expected._fields, outputs, expected):
 # - Saved and loaded it gives the same logits, attention and scores to the bit; exported, within 1e-5 (large scores within
 #   1e-5 of their size), for a batch of any size.
 # - In these runs the convolutional network's head reads its last block alone. The transformer's reads the second or
-#   the last one, as the seed has it.
+#   the last one, depending on the seed.
 #
 # Three short runs of two small networks on one small data set prove nothing about LAYA, nor about convolutions and
 # transformers. Neither network was tuned, and neither was compared with another head. They show how to ask your own

@@ -152,14 +152,15 @@ if len(depths) > 1:
 tables.comparison_table(comparisons)
 
 # %% [markdown]
-# The gain is not shown to grow: the slope is close to 0. Per depth the difference is undecided, as five seeds of these small
-# networks scatter by a point. At depth 6 all five seeds favour LAYA, by 0.34 points on average. Alone, that would pass
-# for a finding ($p < 0.05$). As one of six depths it does not: the table's $p$ takes account of all six, and the
+# We found no evidence that the gain grows: the slope is close to 0. At no depth is a difference shown, as five seeds of
+# these small networks scatter by a point.
+#
+# At depth 6 all five seeds favour LAYA, by 0.34 points on average. Alone, that would pass for a finding ($p < 0.05$). As one of six depths it does not: the table's $p$ takes account of all six, and the
 # neighbour, depth 8, points the other way.
 #
 # The slope's interval reaches from -0.24 to +0.21 points per layer, so a change of a point or more over these seven layers
-# cannot be excluded. What can be said: no gain is shown at any depth. At depth 8 LAYA's head has as many parameters as
-# the backbone under it, and is not shown to buy anything with them.
+# cannot be excluded. At depth 8 LAYA's head has as many parameters as the backbone under it, and we found no evidence
+# that they buy accuracy.
 #
 # ## Where attention goes
 
@@ -181,12 +182,14 @@ deep.groupby("depth")[["layers_used", "last_weight", "entropy", "top_weight"]].m
 
 # %% [markdown]
 # `layers_used` is the exponential of the entropy of the mean weights: 1 if one layer gets everything, $L$ if all get the
-# same. On average a network of eight layers uses three or four of them, one of four layers two or three. The others get next to
-# nothing, and image by image there is hardly a blend: the largest weight is above 0.9 on average.
+# same. For eight layers the mean of five runs is 3.5, but the runs differ widely: from 2.0 to 6.9, 95 % interval of the
+# mean 0.9 to 6.0. So whether attention uses fewer than half of eight layers we cannot say. With six, no run uses more
+# than 3.4. Image by image there is hardly a blend: the largest weight is above 0.9 on average.
 #
-# Up to six layers the last one gets the most weight in most runs, more than in the paper's narrowing network
-# ([the chapter on depth profiles](depth_profiles.ipynb)). With eight it is one of several. Which layers make up the rest differs from seed
-# to seed at every depth.
+# Up to six layers the last one gets the most weight in most runs. With three layers that is more on average than in the
+# paper's narrowing network ([the chapter on depth profiles](depth_profiles.ipynb)), but seeds scatter too much to call
+# it a difference. With eight layers the last is one of several. Which layers make up the rest differs from seed to seed
+# at every depth.
 #
 # ## See it move
 #
@@ -201,7 +204,7 @@ for run in grid(hidden_dims=[[64] * 2, [64] * 6], **small):
     print(f"{len(run.hidden_dims)} layers:", result.attention.mean(axis=0).round(2))
 
 # %% [markdown]
-# Even after a few passes over a small data set, six layers are not all used alike.
+# In these two runs a few passes over a small data set are enough: layers are not all used alike.
 #
 # ## What we found
 
@@ -213,10 +216,11 @@ findings.show(findings_of(results))
 
 # %% [markdown]
 # - With one hidden layer LAYA is a plain linear head, exactly.
-# - From one to eight hidden layers LAYA's gain over LastLayer is not shown to grow: -0.01 points for each further layer, 95 %
-#   interval -0.24 to +0.21. A benefit of the direct way to the loss is not shown.
+# - From one to eight hidden layers we found no evidence that LAYA's gain over LastLayer grows: -0.01 points for each
+#   further layer, 95 % interval -0.24 to +0.21. Nor did we find a benefit of the direct way to the loss.
 # - LAYA's head grows with depth, from a third of the backbone's parameters to more than all of them.
-# - Attention uses few layers: on average 3.5 of eight, and for a single image mostly one.
+# - Attention uses 3.5 of eight layers on average over seeds, with a 95 % interval from 0.9 to 6.0: five runs do not say
+#   whether that is fewer than half. For a single image it is mostly one.
 #
 # These are fully connected networks of equal width on one data set. Networks whose layers do different things, such as
 # frozen transformers, are another question.
@@ -233,8 +237,8 @@ findings.show(findings_of(results))
 # ```{dropdown} Solutions
 # 1. Five equal signs have probability $2 / 2^5 = 0.06$ at one depth, and $1 - (1 - 0.0625)^6 = 0.32$ at one of six or
 #    more. About one such experiment in three shows it.
-# 2. Agreement falls, from 63 % at depth 2 to 19 % at depth 8. So does chance, from 67 % to 14 %: there is no more
-#    agreement than before.
+# 2. Agreement falls, from 63 % at depth 2 to 19 % at depth 8. So does chance, from 67 % to 14 %: we found no
+#    evidence of more agreement than by chance. Five runs do not exclude it.
 # 3. This one is open: the book has not run it.
 # ```
 #

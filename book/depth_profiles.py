@@ -97,8 +97,8 @@ for i, weight in enumerate(profiles.T, start=1):
     print(f"layer {i}: mean {e:.2f}, from {weight.min():.2f} to {weight.max():.2f}")
 
 # %% [markdown]
-# The paper's 0.76 is a value that a run can have: two of our ten have more. It is not a property of the method.
-# Over ten seeds the mean weight of a layer has a range of 0.4 to 0.8, while accuracy stays within a point.
+# Two of our ten runs exceed the paper's 0.76. Over ten seeds the mean weight of a layer has a range of 0.4 to 0.8, while
+# accuracy stays within a point. So a value from one run cannot stand for the method.
 #
 # ## Classes and layers
 #
@@ -122,7 +122,7 @@ figures.class_heatmaps(panels, CLASSES)
 # would give (0.5): in one run the class sits on a layer, in the next it does not. The mean of such a column says
 # little. One run alone gives a heat map with clear structure, and it is tempting to explain that structure.
 #
-# ## Is class 5's love of layer 1 real?
+# ## Do sandals rely on layer 1?
 #
 # The paper's heat map shows sandals (class 5) with 0.87 of their weight on layer 1, and trousers with 0.98 on layer 3.
 # Here is each of our runs, with the paper's values as crosses:
@@ -136,8 +136,9 @@ print("sandals' weight on layer 1:", np.sort(sandals).round(2))
 print(f"mean {estimate(sandals):.2f}")
 
 # %% [markdown]
-# No. Some runs give sandals nearly all of layer 1, others none of it. The paper's 0.87 is one draw. The same holds
-# for trousers and layer 3, and for nearly every class and layer in the figure: where a class goes is up to the seed.
+# In some networks they do, in others not at all. One run gives layer 1 nearly all of the weight on sandals, three give it
+# none, and the paper's 0.87 lies within that range. Trousers and layer 3 are no different, nor are most classes and
+# layers in the figure: where a class goes depends on the seed.
 #
 # ## How much two runs agree
 #
@@ -155,13 +156,14 @@ for what, r in (("class profiles", by_class), ("single images", by_image)):
 print(f"same top layer: {same.mean():.0%} of images, {chance.mean():.0%} by chance")
 
 # %% [markdown]
-# On average two runs agree no more than chance would have it. Single pairs agree or disagree strongly, in both
-# directions, as if each run picked layers for its classes at random.
+# We found no evidence that two runs agree more than by chance. Single pairs agree or disagree strongly, in both
+# directions, as if each run picked layers for its classes at random. With ten runs a little agreement could escape us;
+# [the chapter on stability](stability.ipynb) repeats the comparison with twenty, and with intervals.
 #
-# So a profile describes *one trained network*: it says truly which layers that network weighs. It says nothing about the
-# data, since another network, as good, weighs others. Whether it is true to the network in a stronger sense, whether
-# removing a heavy layer hurts more, is a question for a later chapter. [The chapter on redundancy](redundancy.ipynb) shows what
-# a sharp profile is worth, [the chapter on stability](stability.ipynb) repeats this comparison with twenty runs.
+# So a profile describes *one trained network*: it says which layers that network weighs. Another network, about as
+# accurate, weighs others, so one profile is no safe guide to the data. Nor does it say whether removing a heavy layer
+# would hurt more; this book has not tested that yet. [The chapter on redundancy](redundancy.ipynb) shows what a sharp
+# profile is worth.
 #
 # ## Right and wrong predictions
 #
@@ -202,10 +204,10 @@ from laya_nb.report.findings.depth_profiles import findings_of
 findings.show(findings_of(results))
 
 # %% [markdown]
-# - The global profile is decided by the seed. Ten runs of one setting put from 0.07 to 0.86 of the weight on the
+# - The global profile depends on the seed. Ten runs of one setting put from 0.07 to 0.86 of the weight on the
 #   last layer.
-# - Class profiles are, too. Sandals' weight on layer 1 is anything from 0 to 1.
-# - Image by image, two runs agree on the top layer hardly more often than chance.
+# - Class profiles do, too. Sandals' weight on layer 1 is 0.00 in one run and 0.98 in another.
+# - We found no evidence that two runs agree more than by chance, on classes or on single images.
 # - Attention is more diffuse on wrong predictions, in all ten runs; as a sign of mistakes it is weaker than
 #   confidence.
 #

@@ -93,7 +93,7 @@ from laya_nb.runs import paper
 from laya_nb.statistics import compare_all
 
 table = tables.percent_table(results)
-comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN)
+comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN, primary="laya")
 figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mnist"])
 
 # %% [markdown]

@@ -137,11 +137,12 @@ figures.against_setting(table, "temperature", panels, **look)
 # The middle panel is the temperature at work. At 0.5 and below nearly every image puts all its weight on one layer; at 10
 # the largest of three weights is still 0.76 on average. On the right, seeds part ways at low temperature: of five
 # runs at 0.1 three give the last layer almost nothing and one gives it everything. At 10 they lie close together.
-# On the left there is nothing to see, so it needs a test.
+# On the left no trend is visible; we test for one.
 #
 # ## Accuracy
 #
-# Each temperature against the reference, seed by seed, with the tests of [the chapter on Fashion-MNIST](fashion_mnist.ipynb):
+# Each temperature against the reference, seeds paired
+# ([how to read these tables](fashion_mnist.ipynb#how-to-read-these-tables)):
 
 # %%
 from laya_nb.statistics import compare_all
@@ -150,9 +151,9 @@ comparisons = compare_all(table, "accuracy", reference, margin, by="temperature"
 tables.comparison_table(comparisons)
 
 # %% [markdown]
-# No temperature is shown to be better or worse than the reference. For four of the seven the five seeds suffice to call
-# the difference too small to matter; for the other three they do not, since single runs differ by as much as a
-# point. One number uses all forty runs: the slope of accuracy against $\log_{10} \tau$, one for each seed.
+# We found no evidence that a temperature is better or worse than the reference. For two of the seven, 0.25 and 0.5, the
+# five seeds suffice to call the difference too small to matter; for the others they do not, since single runs differ by
+# as much as a point. One number uses all forty runs: the slope of accuracy against $\log_{10} \tau$, one for each seed.
 
 # %%
 from laya_nb.statistics import estimate, slopes
@@ -162,8 +163,8 @@ if len(taus) > 1:
     print(f"points of accuracy for ten times the temperature: {trend:+.2f}")
 
 # %% [markdown]
-# From 0.1 to 10, two such steps, that makes about +0.2 points, and at most +0.4: a trend is not shown, and if there is
-# one it is too small to matter.
+# From 0.1 to 10, two such steps, that makes about +0.2 points, and at most +0.4: we found no trend, and if there is one
+# it is too small to matter.
 #
 # ## Does the scorer undo the temperature?
 #
@@ -187,8 +188,8 @@ for name, rows in (("all", table), ("up to 1", low), ("from 1 up", high)):
         print(f"temperatures {name}: slope {trend:.2f}")
 
 # %% [markdown]
-# It does not undo it. Up to $\tau = 1$ the scores have the same range, about 10, whatever the temperature, and $s / \tau$
-# takes all of the difference: at 0.1 the scores of an image lie more than a hundred apart, and the softmax is a hard
+# It does not undo it in full. Up to $\tau = 1$ the scores' range is about 10 at every temperature, give or take the
+# scatter of seeds (the slope lies between -0.47 and +0.34), and $s / \tau$ takes up the difference: at 0.1 the scores of an image lie more than a hundred apart, and the softmax is a hard
 # choice. From 1 up the scorer stretches its scores, as far as half of what would be needed. The prediction holds
 # for high temperatures. For low ones the scorer would have to *shrink* its scores, and nothing makes it: where the
 # softmax is saturated no gradient flows, and a hard choice is as accurate as a soft one.
@@ -245,9 +246,10 @@ findings.show(findings_of(results))
 # %% [markdown]
 # - The temperature does not limit what a LAYA head can compute. It sets how sharp attention is when training stops: mean
 #   entropy rises from 0.00 to 0.52 between $\tau = 0.1$ and $\tau = 10$.
-# - Accuracy shows no trend over that range: +0.10 points for ten times the temperature, 95 % interval -0.02 to +0.21.
-# - The scorer undoes the temperature in part above 1, and not at all below. There a LAYA head makes hard choices; at
-#   $\tau = 0.1$ most runs even use one layer for all images ([the chapter on redundancy](redundancy.ipynb)).
+# - We found no trend of accuracy over that range: +0.10 points for ten times the temperature, 95 % interval -0.02 to +0.21.
+# - Above 1 the scorer undoes the temperature in part; below 1 we cannot tell (slope -0.06, from -0.47 to +0.34). At low
+#   temperature a LAYA head makes hard choices; at $\tau = 0.1$ most runs even use one layer for all images
+#   ([the chapter on redundancy](redundancy.ipynb)).
 # - At no temperature do two runs agree well on which class goes to which layer.
 #
 # So accuracy gives no reason to prefer a temperature here, and a choice by validation accuracy is a choice by luck

@@ -60,7 +60,7 @@ def test_readers_get_all_chapters_in_the_books_order(published: Path) -> None:
 
     lines = findings.table(loaded).data.splitlines()
     assert lines[0] == "| Question | Measured, with 95 % interval | Answer | Shown in |"
-    assert lines[2] == "| Is it? | 1.0 [0.5, 1.5] | Yes | [Another: with a question?](another.ipynb) |"
+    assert lines[2] == "| Is it? | 1.0 [0.5, 1.5] | Yes | [Another](another.ipynb) |"
     assert len(lines) == 2 + 4
     read = paths.published_files_read()
     assert {"findings/order.json", "findings/a_chapter.json", "findings/another.json"} <= set(read)

@@ -38,7 +38,7 @@ def test_comparison_turns_with_its_sides(values: list[float], shift: float) -> N
 
 
 def test_paired_tests_agree_with_their_intervals() -> None:
-    """p < 0.05 exactly where the 95 % interval leaves out zero; equivalence where the 90 % one stays inside."""
+    """p < 0.05 exactly where the 95 % interval leaves out zero; TOST at 0.05 where the 90 % one stays inside."""
     rng = np.random.default_rng(1)
     for _ in range(200):
         a, b = rng.normal(0, 1, 10), rng.normal(rng.choice([0, 1]), 1, 10)
@@ -70,18 +70,42 @@ def test_verdicts(difference: list[float], verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_difference", "p_holm", "p_equivalence", "verdict"),
+    ("p_difference", "p_holm", "p_equivalence", "p_equivalence_holm", "verdict"),
     [
-        (0.04, None, 0.5, "higher"),
-        (0.04, 0.08, 0.5, "undecided"),  # after the correction
-        (0.2, 0.04, 0.5, "higher"),
-        (0.05, None, 0.05, "undecided"),  # the level itself is not below the level
-        (0.01, 0.01, 0.04, "equivalent"),
+        (0.04, None, 0.5, None, "higher"),
+        (0.04, 0.08, 0.5, 1.0, "undecided"),  # after the correction
+        (0.2, 0.04, 0.5, 1.0, "higher"),
+        (0.05, None, 0.025, None, "undecided"),  # the level itself is not below the level
+        (0.01, 0.01, 0.01, 0.024, "equivalent"),
+        (0.9, 0.9, 0.01, 0.04, "undecided"),
+        (0.01, 0.01, 0.01, 0.04, "higher"),
     ],
 )
-def test_what_a_verdict_looks_at(p_difference: float, p_holm: float | None, p_equivalence: float, verdict: str) -> None:
+def test_what_a_verdict_looks_at(
+    p_difference: float, p_holm: float | None, p_equivalence: float, p_equivalence_holm: float | None, verdict: str
+) -> None:
     above = estimate([0.9, 1.1])
-    assert Comparison(above, p_difference, p_equivalence, 0.5, p_holm).verdict() == verdict
+    comparison = Comparison(above, p_difference, p_equivalence, 0.5, p_holm, p_equivalence_holm)
+    assert comparison.verdict() == verdict
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-2, 2).map(lambda x: round(x, 3)), min_size=4, max_size=4), min_size=1, max_size=4
+    ).filter(lambda rows: all(np.std(row) > 0.01 for row in rows))
+)
+def test_no_verdict_contradicts_its_interval(rows: list[list[float]]) -> None:
+    """Alone or corrected with others: equivalent is within the margin, higher and lower leave out 0."""
+    alone = {str(i): compare(row, np.zeros(4), 0.5) for i, row in enumerate(rows)}
+    for comparison in [*alone.values(), *holm(alone).values()]:
+        low, high = comparison.difference.low, comparison.difference.high
+        match comparison.verdict():
+            case "equivalent":
+                assert -0.5 <= low <= high <= 0.5
+            case "higher":
+                assert low > 0
+            case "lower":
+                assert high < 0
 
 
 def test_identical_pairs_leave_no_doubt() -> None:
@@ -96,6 +120,8 @@ def test_holm_by_hand() -> None:
     found = holm({name: Comparison(difference, p, 0.5, 0.5) for name, p in (("a", 0.01), ("b", 0.03), ("c", 0.02))})
     assert {name: c.p_holm for name, c in found.items()} == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.04})
     assert found["b"].p_difference == 0.03
+    found = holm({name: Comparison(difference, 0.5, p, 0.5) for name, p in (("a", 0.01), ("b", 0.03), ("c", 0.02))})
+    assert {name: c.p_equivalence_holm for name, c in found.items()} == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.04})
     assert holm({}) == {}
 
 
@@ -127,6 +153,10 @@ def test_heads_are_compared_seed_by_seed_and_corrected_together() -> None:
     assert found["better"].verdict() == "higher"
     assert found["same"].verdict() == "equivalent"
     assert found["better"].p_holm == pytest.approx(2 * found["better"].p_difference)
+    asked = compare_all(pd.DataFrame(rows), "accuracy", "base", 0.5, primary="same")
+    assert list(asked) == ["better", "same"]
+    assert (asked["same"].p_holm, asked["same"].p_equivalence_holm) == (None, None)
+    assert asked["better"].p_holm == pytest.approx(asked["better"].p_difference)  # nothing else to pay for
     with pytest.raises(ValueError, match="every head needs every seed"):
         compare_all(pd.DataFrame(rows[:-1]), "accuracy", "base", 0.5)
 

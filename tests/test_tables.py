@@ -1,5 +1,7 @@
 """Tables of runs: what attention did, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,12 +82,16 @@ def test_comparison_table_shows_each_setting() -> None:
     shown = tables.comparison_table(compare_all(pd.DataFrame(rows), "y", 2.0, 0.5, by="tau"))
     assert list(shown.index) == [1.0, 4.0]
     assert shown["difference, points"].tolist() == ["-1.00", "+2.00"]
-    assert set(shown["p of a difference (Holm)"]) == {"< 0.001"}, "a p value is never 0"
+    assert set(shown["p of a difference"]) == {"< 0.001"}, "a p value is never 0"
+    assert set(shown["Holm"]) == {"yes"}
     assert shown["verdict"].tolist() == ["lower", "higher"]
 
 
-def test_an_uncorrected_comparison_has_a_dash_for_holms_p() -> None:
+def test_p_values_are_those_that_the_verdict_goes_by() -> None:
     comparison = compare([1.0, 2.0, 4.0], [1.0, 1.5, 1.0], 0.5)
     shown = tables.comparison_table({"laya": comparison})
-    assert shown.loc["LAYA", "p of a difference (Holm)"] == "–"
-    assert shown.loc["LAYA", "p within ±0.5"] == f"{comparison.p_equivalence:.4f}"
+    assert shown.loc["LAYA", "Holm"] == "–"
+    assert shown.loc["LAYA", "p of a difference"] == f"{comparison.p_difference:.3f}"
+    assert shown.loc["LAYA", "p of ±0.5 or more"] == f"{comparison.p_equivalence:.3f}"
+    corrected = tables.comparison_table({"laya": replace(comparison, p_holm=0.5, p_equivalence_holm=0.75)})
+    assert corrected.loc["LAYA"].tolist()[2:5] == ["0.500", "0.750", "yes"]

@@ -61,8 +61,8 @@ class Comparison:
     """Two methods on the same seeds: the mean difference a - b, and what two tests say of it.
 
     `p_difference`: paired t test of no difference. `p_equivalence`: two one-sided paired t tests (TOST) of a
-    difference of at least `margin`, either way. `p_holm`: `p_difference` after Holm's correction for the comparisons
-    made together, or None before it.
+    difference of at least `margin`, either way. `p_holm` and `p_equivalence_holm`: the same after Holm's correction for
+    the comparisons made together (`holm`), or None before it.
     """
 
     difference: Estimate
@@ -70,12 +70,20 @@ class Comparison:
     p_equivalence: float
     margin: float
     p_holm: float | None = None
+    p_equivalence_holm: float | None = None
 
     def verdict(self) -> Verdict:
-        """What the data say at `LEVEL`. A difference can be real and too small to matter: then it is equivalent."""
-        if self.p_equivalence < LEVEL:
+        """What the data say, never against the 95 % interval of the difference that stands beside it.
+
+        "equivalent" needs an interval within the margin, "higher" and "lower" one without 0. Each of the two one-sided
+        tests of equivalence has therefore half of `LEVEL`: at 5 % each they would agree with the 90 % interval. A
+        difference can be real and too small to matter: then it is equivalent.
+        """
+        p_equivalence = self.p_equivalence if self.p_equivalence_holm is None else self.p_equivalence_holm
+        p_difference = self.p_difference if self.p_holm is None else self.p_holm
+        if p_equivalence < LEVEL / 2:
             return "equivalent"
-        if (self.p_difference if self.p_holm is None else self.p_holm) < LEVEL:
+        if p_difference < LEVEL:
             return "higher" if self.difference.mean > 0 else "lower"
         return "undecided"
 
@@ -103,12 +111,12 @@ def compare(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, ma
 
 
 def compare_all(
-    table: "pd.DataFrame", metric: str, reference: Any, margin: float, by: str = "head"
+    table: "pd.DataFrame", metric: str, reference: Any, margin: float, by: str = "head", primary: Any = None
 ) -> dict[Any, Comparison]:
     """Compare every head, or other setting, of a table of runs with the reference, paired by seed.
 
-    Returns the comparison `setting - reference` by setting, in the order of the table. The p values of a difference
-    are Holm-corrected together.
+    Returns the comparison `setting - reference` by setting, in the order of the table. Their p values are corrected
+    together (`holm`), but for the primary one's: a question that was fixed before the runs need not pay for the others.
 
     Args:
         table: one row per run, with the columns `by`, "seed" and the metric.
@@ -116,6 +124,7 @@ def compare_all(
         reference: the value of `by` that the others are compared with.
         margin: in the metric's unit.
         by: the column that holds the setting.
+        primary: the setting whose comparison was the question from the start, if it is among them.
 
     Raises:
         ValueError: if a setting lacks a seed that another has, or no run has the reference.
@@ -127,17 +136,21 @@ def compare_all(
         raise ValueError(f"no run has {by} {reference!r}, the reference; there are: {list(values.columns)}")
     others = [setting for setting in values.columns if setting != reference]
     found = {setting: compare(values[setting].to_numpy(), values[reference].to_numpy(), margin) for setting in others}
-    return holm(found)
+    corrected = holm({setting: comparison for setting, comparison in found.items() if setting != primary})
+    return {setting: corrected.get(setting, comparison) for setting, comparison in found.items()}
 
 
 def holm(comparisons: Mapping[_Name, Comparison]) -> dict[_Name, Comparison]:
-    """The same comparisons with `p_holm`: what `p_difference` is worth where all of them are looked at together."""
+    """The same comparisons with corrected p values: what each is worth where all of them are looked at together."""
     if not comparisons:
         return {}
-    corrected = multipletests([c.p_difference for c in comparisons.values()], method="holm")[1]
+    differences, equivalences = (
+        multipletests([getattr(c, p) for c in comparisons.values()], method="holm")[1]
+        for p in ("p_difference", "p_equivalence")
+    )
     return {
-        name: replace(comparison, p_holm=float(p))
-        for (name, comparison), p in zip(comparisons.items(), corrected, strict=True)
+        name: replace(comparison, p_holm=float(p), p_equivalence_holm=float(q))
+        for (name, comparison), p, q in zip(comparisons.items(), differences, equivalences, strict=True)
     }
 
 

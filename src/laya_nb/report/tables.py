@@ -108,14 +108,18 @@ def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, fl
 def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
     """One row per head or setting, ready to show: its difference from the reference, and what the two tests say.
 
-    A comparison that was not corrected (`statistics.holm`) has a dash for its corrected p.
+    The p values are those that the verdict goes by: corrected where the column "Holm" says so (`statistics.holm`), and
+    not where it has a dash.
     """
     rows = {
         HEAD_LABELS.get(setting, setting): {
             "difference, points": f"{c.difference.mean:+.2f}",
             "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
-            "p of a difference (Holm)": "–" if c.p_holm is None else _p(c.p_holm),
-            f"p within ±{c.margin:g}": f"{c.p_equivalence:.4f}",
+            "p of a difference": _p(c.p_difference if c.p_holm is None else c.p_holm),
+            f"p of ±{c.margin:g} or more": _p(
+                c.p_equivalence if c.p_equivalence_holm is None else c.p_equivalence_holm
+            ),
+            "Holm": "–" if c.p_holm is None else "yes",
             "verdict": c.verdict(),
         }
         for setting, c in comparisons.items()

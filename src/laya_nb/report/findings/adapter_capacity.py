@@ -49,5 +49,5 @@ def _choice(tried: Sequence[Result]) -> Finding:
     return Finding(
         f"Is the best of the paper's {len(scores)} settings better than the rest?",
         f"{ahead:.2f} points above their mean in validation; the best of equal ones: {luck.mean():.2f}",
-        "Not shown: luck explains it" if ahead < np.quantile(luck, LUCK) else "Yes, more than luck explains",
+        "No evidence: luck explains it" if ahead < np.quantile(luck, LUCK) else "Yes, more than luck explains",
     )

@@ -79,12 +79,13 @@ def load_all() -> list[ChapterFindings]:
 
 
 def table(chapters: Sequence[ChapterFindings]) -> "Markdown":
-    """The findings of several chapters as one table, each line with a link to its chapter; for a notebook to show."""
+    """The findings of several chapters as one table, each line with a link to its chapter, by what its
+    title says before a colon; for a notebook to show."""
     from IPython.display import Markdown
 
     header = ("Question", "Measured, with 95 % interval", "Answer", "Shown in")
     rows = [
-        (found.question, found.measured, found.answer, f"[{chapter.title}]({chapter.name}.ipynb)")
+        (found.question, found.measured, found.answer, f"[{chapter.title.partition(':')[0]}]({chapter.name}.ipynb)")
         for chapter in chapters
         for found in chapter.findings
     ]

@@ -26,12 +26,18 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
     elif slope.high < 0:
         grows = "No: less"
     else:
-        grows = f"Not shown, up to {deepest} layers"
+        grows = f"No evidence, up to {deepest} layers"
+    if used.high < FEW * deepest:
+        many = "Fewer than half"
+    elif used.low > FEW * deepest:
+        many = "Most of them"
+    else:
+        many = "Undecided: the seed matters"
     return [
         Finding("Does LAYA gain more in deeper networks?", f"{slope:+.2f} points for each further layer", grows),
         Finding(
             f"Of {deepest} layers, how many does attention use?",
             f"{used:.1f} (exponential of the entropy of the mean weights)",
-            "On average fewer than half" if used.mean < FEW * deepest else "Most of them",
+            many,
         ),
     ]

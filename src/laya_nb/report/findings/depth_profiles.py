@@ -36,6 +36,6 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
         Finding(
             "Is attention more diffuse on wrong predictions?",
             f"AUROC {effect:.2f}; {NO_EFFECT} is no effect",
-            "Yes, on average" if effect.low > NO_EFFECT else "Not shown",
+            "Yes, on average" if effect.low > NO_EFFECT else "No evidence",
         ),
     ]

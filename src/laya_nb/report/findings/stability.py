@@ -24,6 +24,6 @@ def findings_of(results: Sequence[Result], num_classes: int) -> list[Finding]:
         Finding(
             "Do runs give the same classes like weights?",
             f"correlation of two runs {alike:.2f}",
-            "In part, on whichever layers" if alike.low > 0 else "Not shown",
+            "In part, on whichever layers" if alike.low > 0 else "No evidence",
         ),
     ]

@@ -46,4 +46,4 @@ def _trend(slope: Estimate, low: float, high: float) -> str:
     if slope.low > 0 or slope.high < 0:
         size = f", but small: at most {reach:.1f} points" if reach < SMALL else ""
         return f"{'Upwards' if slope.low > 0 else 'Downwards'} from {span}{size}"
-    return f"No: within {reach:.1f} points from {span}" if reach < SMALL else "Not shown"
+    return f"No: within {reach:.1f} points from {span}" if reach < SMALL else "No evidence"
