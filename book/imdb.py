@@ -161,7 +161,7 @@ print(f"training loss: first epoch {np.mean([loss[0] for loss in losses]):.2f},"
 
 # %% [markdown]
 # The best epoch is the first, second or third of every run. From then on the training loss falls on and validation
-# accuracy does not rise: the network learns its training reviews by heart.
+# accuracy does not rise: the network fits its training reviews ever more closely.
 #
 # ## Where attention goes
 
