@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from laya_nb.heads import HEADS
 from laya_nb.runs import ResultStore, Run, cli
 from laya_nb.statistics import estimate
 from laya_nb.training import TrainingConfig
@@ -72,7 +73,7 @@ def test_processes_train_too(tmp_path: Path) -> None:
         (["seed=1,,2"], "'seed=1,,2': a value is missing"),
         (["hidden_dims=[8,8"], "'hidden_dims=[8,8': a value is missing, or a bracket"),
         (["head=[laya]"], "'head=[laya]': a value of head is no list"),
-        (["head=lava"], "unknown head 'lava'; known: last_layer, last_layer_mlp, concat, scalar_mix, laya"),
+        (["head=lava"], f"unknown head 'lava'; known: {', '.join(HEADS)}"),
         (["temperature=1,warm"], "temperature must be a finite number above 0, got 'warm'"),
         (["hidden_dims=8"], "hidden_dims must be a list of at least one integer of 1 or more, got 8"),
         (["view=[h1,h9]"], "unknown hidden state 'h9'; known: h1, noise1,"),

@@ -18,7 +18,9 @@ from laya_nb.heads import (
     HEAD_LABELS,
     HEADS,
     ConcatHead,
+    ConcatLinearHead,
     DepthClassifier,
+    EqualMixHead,
     Head,
     HeadOutput,
     LastLayerHead,
@@ -73,6 +75,8 @@ def all_heads(in_dims: list[int]) -> list[Head]:
         LastLayerMLPHead(in_dims, 3, parameter_budget=200),
         ConcatHead(in_dims, 3, d_star=5),
         ScalarMixHead(in_dims, 3, d_star=5),
+        EqualMixHead(in_dims, 3, d_star=5),
+        ConcatLinearHead(in_dims, 3),
     ]
 
 
@@ -197,6 +201,19 @@ def test_a_budget_for_no_unit_is_refused() -> None:
         LastLayerMLPHead([4, 6], 3, parameter_budget=12)
 
 
+def test_the_linear_controls_equations() -> None:
+    """Equal weights are ScalarMix before it learns any; a linear layer on all states is a sum of one per state."""
+    states = hidden([4, 6])
+    equal, mix = EqualMixHead([4, 6], 3, d_star=5), ScalarMixHead([4, 6], 3, d_star=5)
+    mix.load_state_dict({**equal.state_dict(), "scores": torch.zeros(2)})
+    for a, b in zip(equal(states), mix(states), strict=True):
+        torch.testing.assert_close(a, b)
+    linear = ConcatLinearHead([4, 6], 3)
+    first, second = linear.classifier.weight.split([4, 6], dim=1)
+    summed = states[0] @ first.T + states[1] @ second.T + linear.classifier.bias
+    torch.testing.assert_close(linear(states).logits, summed)
+
+
 def test_sizes_are_the_papers_where_nothing_is_said() -> None:
     head = LAYAHead([4, 6], 3)
     assert head.adapters[1].weight.shape == (96, 6)
@@ -205,7 +222,7 @@ def test_sizes_are_the_papers_where_nothing_is_said() -> None:
     assert LAYAHead([4, 6], 3, d_star=5).scorer[0].weight.shape == (10, 10)
     assert LAYAHead([4, 6], 3, d_star=5, scorer_width=1).scorer[0].weight.shape == (1, 10)
     assert [type(layer) for layer in LAYAHead([4], 3, psi="mlp").psi.children()] == [nn.Linear, nn.GELU] * 2
-    for head_class in (ConcatHead, ScalarMixHead):
+    for head_class in (ConcatHead, ScalarMixHead, EqualMixHead):
         assert head_class([4, 6], 3).classifier.weight.shape == (3, 96)
     assert ConcatHead([4, 6], 3, d_star=5).mlp[0].weight.shape == (5, 10)
     assert torch.equal(ScalarMixHead([4, 6], 3).scores, torch.zeros(2))

@@ -199,7 +199,7 @@ def test_a_description_survives_json(run: Run) -> None:
     [
         (
             {"head": "layer"},
-            "unknown head 'layer'; known: last_layer, last_layer_mlp, concat, scalar_mix, laya",
+            f"unknown head 'layer'; known: {', '.join(HEADS)}",
         ),
         ({"head": "last_layer", "d_star": 96}, "head 'last_layer' has no d_star; it takes: nothing"),
         ({"head": "concat", "temperature": 1.0}, "head 'concat' has no temperature; it takes: d_star"),

@@ -104,12 +104,14 @@ def assert_as_fit(run: Run, dtype: torch.dtype = torch.float64, tolerance: float
         SMALL.replace(d_star=8, scorer_width=12, psi="mlp"),
         Run(head="concat", hidden_dims=SMALL.hidden_dims, d_star=8),
         Run(head="scalar_mix", hidden_dims=SMALL.hidden_dims, d_star=8),
+        Run(head="equal_mix", hidden_dims=SMALL.hidden_dims, d_star=8),
+        Run(head="concat_linear", hidden_dims=SMALL.hidden_dims),
         Run(head="last_layer", hidden_dims=SMALL.hidden_dims),
         Run(head="last_layer_mlp", hidden_dims=SMALL.hidden_dims, d_star=8),
         Run(hidden_dims=(16, 16, 16), tied=True, d_star=8),
         SMALL.replace(d_star=8, view=("h1", "h3", "h3", "noise2")),
     ],
-    ids=["laya", "laya psi=mlp", "concat", "scalar_mix", "last_layer", "last_layer_mlp", "tied", "view"],
+    ids=["laya", "laya psi=mlp", "concat", "scalar_mix", "equal", "linear", "last", "last_mlp", "tied", "view"],
 )
 def test_every_member_comes_out_as_fit_leaves_it(run: Run) -> None:
     fits = assert_as_fit(run)

@@ -1,12 +1,19 @@
 """Output heads: what a classifier does with the hidden states of all its layers."""
 
 from laya_nb.heads.base import Head, HeadOutput, count_parameters
-from laya_nb.heads.baselines import ConcatHead, LastLayerHead, LastLayerMLPHead, ScalarMixHead
+from laya_nb.heads.baselines import (
+    ConcatHead,
+    ConcatLinearHead,
+    EqualMixHead,
+    LastLayerHead,
+    LastLayerMLPHead,
+    ScalarMixHead,
+)
 from laya_nb.heads.catalog import BENCHMARK_HEADS, HEAD_LABELS, HEADS
 from laya_nb.heads.classifier import DepthClassifier
 from laya_nb.heads.laya import LAYAHead
 
 __all__ = [
-    "BENCHMARK_HEADS", "HEADS", "HEAD_LABELS", "ConcatHead", "DepthClassifier", "Head", "HeadOutput", "LAYAHead",
-    "LastLayerHead", "LastLayerMLPHead", "ScalarMixHead", "count_parameters",
+    "BENCHMARK_HEADS", "HEADS", "HEAD_LABELS", "ConcatHead", "ConcatLinearHead", "DepthClassifier", "EqualMixHead",
+    "Head", "HeadOutput", "LAYAHead", "LastLayerHead", "LastLayerMLPHead", "ScalarMixHead", "count_parameters",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What LAYA is compared with. Concat and ScalarMix: arXiv 2511.12723; the control of equal size is ours."""
+"""What LAYA is compared with. Concat and ScalarMix: arXiv 2511.12723; the other controls are ours."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -106,3 +106,38 @@ class ScalarMixHead(Head):
         scores = self.scores.expand(*z.shape[:-2], -1)
         attention = torch.softmax(self.scores, dim=-1).expand(*z.shape[:-2], -1)
         return HeadOutput(self.classifier(weighted_sum(attention, z)), attention, scores)
+
+
+class EqualMixHead(Head):
+    """Adapters, then their plain mean: ScalarMix with its weights fixed at 1/L, so only the adapters learn."""
+
+    def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96) -> None:
+        super().__init__(in_dims, num_classes)
+        self.check_settings(d_star=d_star)
+        self.adapters = linear_adapters(self.in_dims, d_star)
+        self.classifier = nn.Linear(d_star, num_classes)
+
+    @classmethod
+    def check_settings(cls, **settings: Any) -> None:
+        """Raise a ValueError for a d_star that is no width."""
+        check_integer("d_star", settings["d_star"])
+
+    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
+        """h_1..h_L, h_i of shape (B, d_i), to logits (B, C), attention 1/L and scores 0, both (B, L)."""
+        self.check(hidden_states)
+        z = adapt(self.adapters, hidden_states)
+        scores = z.new_zeros(z.shape[:-1])
+        return HeadOutput(self.classifier(z.mean(dim=-2)), torch.softmax(scores, dim=-1), scores)
+
+
+class ConcatLinearHead(Head):
+    """All layers side by side and one linear layer: a logistic regression on every hidden state at once."""
+
+    def __init__(self, in_dims: Sequence[int], num_classes: int) -> None:
+        super().__init__(in_dims, num_classes)
+        self.classifier = nn.Linear(sum(self.in_dims), num_classes)
+
+    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
+        """h_1..h_L, h_i of shape (B, d_i), to logits (B, C); no attention."""
+        self.check(hidden_states)
+        return HeadOutput(self.classifier(torch.cat(list(hidden_states), dim=-1)))

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from laya_nb.heads.base import Head
-from laya_nb.heads.baselines import ConcatHead, LastLayerHead, LastLayerMLPHead, ScalarMixHead
+from laya_nb.heads.baselines import (
+    ConcatHead,
+    ConcatLinearHead,
+    EqualMixHead,
+    LastLayerHead,
+    LastLayerMLPHead,
+    ScalarMixHead,
+)
 from laya_nb.heads.laya import LAYAHead
 
 
@@ -33,6 +40,8 @@ CATALOG: dict[str, Entry] = {
     "concat": Entry(ConcatHead, "Concat", {"d_star": 96}, stackable=True),
     "scalar_mix": Entry(ScalarMixHead, "ScalarMix", {"d_star": 96}, stackable=True),
     "laya": Entry(LAYAHead, "LAYA", _LAYA, stackable=True, per_input=True),
+    "equal_mix": Entry(EqualMixHead, "Equal weights", {"d_star": 96}, stackable=True),
+    "concat_linear": Entry(ConcatLinearHead, "All layers, linear", stackable=True),
 }
 
 HEADS: tuple[str, ...] = tuple(CATALOG)
