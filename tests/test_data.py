@@ -25,6 +25,7 @@ from torch import Tensor
 from laya_nb import data
 from laya_nb.data import DataError, Dataset, Examples, catalog, images
 from laya_nb.data.images import FASHION_MNIST_CLASSES, FASHION_MNIST_FILES
+from laya_nb.runs import ResultStore, Run, sweep
 from laya_nb.support import paths
 
 FULL = os.environ.get("LAYA_NB_DATA")
@@ -333,3 +334,11 @@ def test_split_depends_on_the_seed_alone() -> None:
 def test_split_must_leave_both_parts(share: float) -> None:
     with pytest.raises(ValueError, match="validation must leave both parts non-empty, got a share of"):
         numbered(100).split(0, share)
+
+
+def test_the_samples_rows_lead_to_its_images_results_on_the_full_set() -> None:
+    """The labels that a published result has in these rows are the sample's, in its order."""
+    rows = images.sample_test_rows()
+    assert len(set(rows.tolist())) == len(rows) == 1000
+    (result,) = sweep([Run(seed=0)], ResultStore())
+    assert result.arrays["label"][rows].tolist() == data.load("fashion_mnist_sample").test.y.tolist()

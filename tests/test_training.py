@@ -66,6 +66,16 @@ def test_the_callers_random_stream_is_left_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_look_after_every_epoch_sees_the_model_as_it_is_then() -> None:
+    """And changes nothing in what comes out."""
+    model = build_model(SMALL, 784, 10)
+    seen = []
+    fit(model, splits(), seed=0, protocol=TWO_EPOCHS, device="cpu", after_epoch=lambda: seen.append(digest(model)))
+    assert len(set(seen)) == TWO_EPOCHS.max_epochs
+    assert digest(model) == fitted_digest()
+    assert digest(model) in seen
+
+
 def test_a_fresh_process_gives_the_same_bits() -> None:
     """With one thread and with two, each compared with itself: the thread count may decide the order of sums."""
     script = (

@@ -89,6 +89,15 @@ def fashion_mnist_sample() -> Dataset:
     return Dataset("fashion_mnist_sample", "embedded in the project", FASHION_MNIST_CLASSES, train, test)
 
 
+def sample_test_rows() -> np.ndarray:
+    """Which rows of the full test set the sample's test images are, (1000,), in the sample's order.
+
+    With these, results on the full set can be shown beside their images without the full set being there.
+    """
+    with np.load(paths.published(SAMPLE), allow_pickle=False) as file:
+        return file["test_index"].astype(np.int64)
+
+
 def _pixels(images: Tensor) -> Tensor:
     return images.unsqueeze(1).float().div_(255)
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ def fit(
     seed: int,
     protocol: TrainingConfig | None = None,
     device: torch.device | str | None = None,
+    after_epoch: Callable[[], object] | None = None,
 ) -> TrainingHistory:
     """Train `model` in place and leave it with the weights of its best epoch.
 
@@ -36,6 +38,7 @@ def fit(
         seed: of the batch order (and of dropout, where the backbone has some).
         protocol: the paper's by default.
         device: a GPU where there is one, by default.
+        after_epoch: called after every epoch, for a look at `model` as it is then; it must change nothing.
 
     Raises:
         NonFiniteLoss: at the first step whose loss is not finite.
@@ -65,6 +68,8 @@ def fit(
                 best_weights = {name: value.clone() for name, value in model.state_dict().items()}
             progress.set_postfix(loss=f"{loss:.4f}", validation=f"{accuracy:.4f}")
             progress.update()
+            if after_epoch is not None:
+                after_epoch()
     model.load_state_dict(best_weights)
     model.eval()
     history.seconds = time.perf_counter() - start
