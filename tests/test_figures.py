@@ -1,18 +1,21 @@
 """Figures: what is drawn is what was given. (Pixels are not compared: nbval cannot, and fonts differ.)"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
+from matplotlib.colors import rgb_to_hsv, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from laya_nb import figures
+from laya_nb.analysis import selection
 from laya_nb.analysis.attention import EntropyEffect
-from laya_nb.heads import BENCHMARK_HEADS
+from laya_nb.heads import BENCHMARK_HEADS, HEAD_LABELS
 from laya_nb.report import findings
 from laya_nb.report.figures import style
 from laya_nb.statistics import compare_all, estimate
@@ -75,6 +78,35 @@ def test_a_new_head_takes_no_colour_that_means_something() -> None:
     assert not meaning & set(style.SPARE_COLORS)
 
 
+def hue(color: str) -> float:
+    """In turns: red is 0, green a third."""
+    return float(rgb_to_hsv(to_rgb(color))[0])
+
+
+def lightness(color: str) -> float:
+    return float(np.dot(to_rgb(color), [0.2126, 0.7152, 0.0722]))
+
+
+def test_what_texts_call_red_is_red_and_no_head_or_layer_is() -> None:
+    """The paper's values, and mistakes."""
+    from_red = abs((hue(style.PAPER) + 0.5) % 1 - 0.5)
+    assert from_red < 0.02
+    others = [
+        *style.HEAD_COLORS.values(),
+        *style.SPARE_COLORS,
+        *(c for n in range(1, 13) for c in style.layer_colors(n)),
+    ]
+    assert style.PAPER not in others
+
+
+@pytest.mark.parametrize("layers", [2, 3, 8])
+def test_layers_go_from_light_to_dark_on_one_scale(layers: int) -> None:
+    colors = style.layer_colors(layers)
+    assert (np.diff([lightness(color) for color in colors]) < 0).all()
+    assert (colors[0], colors[-1]) == (style.LAYER_COLORS[0], style.LAYER_COLORS[-1])
+    assert style.layer_colors(1) == colors[-1:]
+
+
 @pytest.mark.parametrize("layers", [1, 3, 4, 12])
 def test_every_layer_has_a_colour_of_its_own(layers: int) -> None:
     """Also beyond the three layers of the paper's networks."""
@@ -107,12 +139,23 @@ def test_profile_figures_show_every_run() -> None:
         np.testing.assert_allclose(marked(ax, "x")[0], by_class[0, :, i])
 
 
-def test_heat_map_cells_say_mean_and_spread() -> None:
-    by_class = rng.dirichlet(np.ones(3), size=(5, 2))
-    figure = figures.class_heatmaps({"all": by_class, "wrong": by_class}, CLASSES)
-    cells = [text.get_text() for text in figure.axes[0].texts]
-    mean, std = by_class.mean(axis=0), by_class.std(axis=0, ddof=1)
-    assert cells == [f"{m:.2f}\n±{s:.2f}" for m, s in zip(mean.ravel(), std.ravel(), strict=True)]
+def test_heat_maps_show_every_profile_and_numbers_where_asked() -> None:
+    """Four in a row; classes are named at the left of each row, cells only where asked."""
+    profiles = rng.dirichlet(np.ones(3), size=(6, 2))
+    profiles[4, 1] = np.nan  # a class without examples
+    panels = {f"run {i}": (["h1", "h2", "h3"], profile) for i, profile in enumerate(profiles)}
+    *axes, bar = figures.class_heatmaps(panels, CLASSES, ["run 4"]).axes
+    assert bar.get_xlabel() == "mean weight"
+    assert [ax.get_title("left") for ax in axes] == list(panels)
+    for ax, profile in zip(axes, profiles, strict=True):
+        cells: Any = ax.collections[0].get_array()
+        np.testing.assert_allclose(np.ma.filled(cells, np.nan), profile)
+        assert ax.collections[0].get_clim() == (0, 1)
+        assert ax.get_ylim() == (2, 0)  # the first class on top
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["h1", "h2", "h3"]
+    assert [row_names(ax) == CLASSES for ax in axes] == [True, False, False, False, True, False]
+    assert [text.get_text() for text in axes[4].texts] == [f"{value:.2f}" for value in profiles[4, 0]]
+    assert not any(ax.texts for ax in axes if ax is not axes[4])
 
 
 def test_images_are_shown_with_their_own_weights() -> None:
@@ -120,7 +163,7 @@ def test_images_are_shown_with_their_own_weights() -> None:
     figure = figures.attention_on_images(np.zeros((2, 28, 28)), weights, ["a", "b"], ["a", "a"])
     heights = [bar_heights(ax) for ax in figure.axes if ax.patches]
     np.testing.assert_allclose(heights, weights)
-    assert "✗ a" in figure.axes[1].get_title()
+    assert "not a" in figure.axes[1].get_title()
 
 
 def draw_all() -> list[Figure]:
@@ -149,9 +192,15 @@ def test_ablation_figures_show_every_run() -> None:
     for ax, column in zip(figure.axes, ("accuracy", "entropy"), strict=True):
         dots = [np.asarray(line.get_ydata()) for line in ax.get_lines() if np.size(line.get_xdata()) == 8]
         np.testing.assert_allclose(np.sort(np.concatenate(dots)), np.sort(table[column]))
-        assert [label.get_text() for label in ax.get_xticklabels()] == ["0.5", "1", "2"]
-        bold = [label.get_fontweight() for label in ax.get_xticklabels()]
-        assert bold == ["normal", "bold", "normal"]
+        runs, intervals = ([line for line in ax.get_lines() if np.size(line.get_xdata()) == n] for n in (8, 2))
+        assert (len(runs), len(intervals)) == (3, 3)
+        for x, (left, right) in enumerate(zip(runs, intervals, strict=True)):
+            assert np.max(left.get_xdata()) < x - 0.05 < x + 0.05 < np.min(right.get_xdata())
+            found = estimate(np.asarray(left.get_ydata()))
+            np.testing.assert_allclose(np.asarray(right.get_ydata()), [found.low, found.high])
+    labels = figure.axes[-1].get_xticklabels()  # the panels share their axis, below the last
+    assert [label.get_text() for label in labels] == ["0.5", "1", "2"]
+    assert [label.get_fontweight() for label in labels] == ["normal", "bold", "normal"]
 
 
 def test_means_on_logarithmic_axes_are_geometric() -> None:
@@ -176,23 +225,171 @@ def test_gain_figure_pairs_seeds() -> None:
     np.testing.assert_allclose(gains, wide["laya"] - wide["last_layer"])
 
 
-def test_weights_collapse_and_grid_are_drawn_as_given() -> None:
+def test_weights_collapse_and_agreement_are_drawn_as_given() -> None:
     weights = rng.dirichlet(np.ones(3), size=5)
     (ax,) = figures.mean_weights({"a view": (["h1", "noise2", "h3"], weights)}).axes
     assert bar_heights(ax) == pytest.approx(weights.mean(axis=0))
     np.testing.assert_allclose(np.array([line.get_ydata() for line in ax.get_lines()[:3]]), weights.T)
+    first, _, last = style.layer_colors(3)
+    colors = [to_rgba(bar.get_facecolor(), alpha=1) for bar in ax.patches if isinstance(bar, Rectangle)]
+    assert colors == [to_rgba(color) for color in (first, style.FAINT, last)]
+    (ax,) = figures.mean_weights({"copies": (["h3", "h3", "h3"], weights)}).axes
+    assert [line.get_color() for line in ax.get_lines()[:3]] == [last] * 3
 
     runs = pd.DataFrame({"profile_entropy": [0.1, 0.9], "entropy": [0.0, 0.8]})
     (ax,) = figures.collapse_map({"runs": runs}).axes
     np.testing.assert_allclose(marked(ax, "o")[0], runs["profile_entropy"])
 
-    scores = pd.DataFrame({0: [1.0, 3.0], 1: [2.0, 2.0]}, index=["a", "b"])
-    (ax,) = figures.grid_choice(scores, {"chosen": "b"}).axes
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]  # the best on top
-    assert [text.get_text() for text in ax.texts] == ["chosen"]
-
     (ax,) = figures.agreement_between_runs({1.0: np.array([0.2, 0.4])}, "tau").axes
     assert ax.get_lines()[-1].get_ydata() == pytest.approx([0.3])
+
+
+def test_the_same_images_get_a_bar_from_every_network() -> None:
+    attention = rng.dirichlet(np.ones(3), size=(4, 2))  # networks, images, layers
+    figure = figures.same_images_many_seeds(np.zeros((2, 28, 28)), attention, [3, 5, 7, 9])
+    bottoms = figure.axes[2:]
+    for i, ax in enumerate(bottoms):
+        bars = [bar for bar in ax.patches if isinstance(bar, Rectangle)]
+        np.testing.assert_allclose(np.reshape([bar.get_width() for bar in bars], (3, 4)).T, attention[:, i])
+        starts = np.cumsum(attention[:, i], axis=1) - attention[:, i]
+        np.testing.assert_allclose(np.reshape([bar.get_x() for bar in bars], (3, 4)).T, starts)
+        colors = [bar.get_facecolor() for bar in bars[::4]]
+        assert colors == [to_rgba(color) for color in style.layer_colors(3)]
+    assert row_names(bottoms[0]) == ["seed 3", "seed 5", "seed 7", "seed 9"]
+
+
+FOUND = [
+    findings.Finding("gain", "?", "", "", (0.5, 0.2, 0.8), "points", 0.0),
+    findings.Finding("no gain", "?", "", "", (0.1, -0.2, 0.4), "points", 0.0),
+    findings.Finding("AUROC", "?", "", "", (0.7, 0.6, 0.8), "share", 0.5),
+    findings.Finding("weight", "?", "", "", (0.4, 0.1, 0.7), "share"),
+    findings.Finding("no number", "?", "", ""),
+]
+
+
+def test_a_forest_shows_every_number_and_whether_it_leaves_out_no_effect() -> None:
+    figure = figures.forest([findings.ChapterFindings("a", "A: chapter", FOUND)])
+    drawn = {}
+    for ax in figure.axes:
+        names = [text.get_text() for text in ax.texts]
+        intervals = [line for line in ax.get_lines() if line.get_linewidth() == 2]
+        marks = [line.get_xdata()[0] for line in ax.get_lines() if line.get_linewidth() == 1]  # type: ignore[index]
+        means = [x[0] for x in marked(ax, "o")]
+        for name, line, mean in zip(names, intervals, means, strict=True):
+            drawn[name] = (mean, *np.asarray(line.get_xdata()), line.get_color())
+        assert marks == ([0, 0] if ax is figure.axes[0] else [0.5])
+    assert drawn == {
+        "A: gain": (0.5, 0.2, 0.8, style.INK),
+        "A: no gain": (0.1, -0.2, 0.4, style.FAINT),
+        "A: AUROC": (0.7, 0.6, 0.8, style.INK),
+        "A: weight": (0.4, 0.1, 0.7, style.FAINT),
+    }
+    with pytest.raises(ValueError, match="finding 'x' has a scale and no number"):
+        figures.forest([findings.ChapterFindings("a", "A", [findings.Finding("x", "", "", "", None, "share")])])
+
+
+def test_the_steps_of_the_mechanism_are_drawn_with_their_numbers() -> None:
+    rows = {"$h_1$": np.array([0.5, -1.25, 2.0]), "$h_2$": np.array([0.0])}
+    (ax,) = figures.strips(rows, ["red", "blue"]).axes
+    assert [text.get_text() for text in ax.texts] == ["0.5", "-1.2", "2.0", "0.0"]
+    assert row_names(ax) == list(rows)
+    panels = {"input 1": np.array([0.2, 0.8]), "input 2": np.array([0.6, 0.4])}
+    for ax, values in zip(figures.layer_bars(panels, "weight", (0, 1)).axes, panels.values(), strict=True):
+        assert bar_heights(ax) == pytest.approx(values)
+        assert ax.get_ylim() == (0, 1)
+    weights = rng.dirichlet(np.ones(3), size=4)
+    top, middle, bottom = figures.training_curves([3.0, 2.0, 1.0], [50.0, 60.0, 70.0], weights).axes
+    assert np.asarray(top.get_lines()[0].get_ydata()).tolist() == [3, 2, 1]
+    assert np.asarray(middle.get_lines()[0].get_ydata()).tolist() == [50, 60, 70]
+    np.testing.assert_allclose(np.array([line.get_ydata() for line in bottom.get_lines()[:3]]).T, weights)
+    assert np.asarray(bottom.get_lines()[0].get_xdata()).tolist() == [0, 1, 2, 3]  # before training, then each epoch
+
+
+def test_diagrams_name_what_they_show() -> None:
+    titles = [ax.get_title(loc="left") for ax in figures.five_heads().axes]
+    assert titles[:5] == [HEAD_LABELS[head] for head in BENCHMARK_HEADS]
+    for figure, words in (
+        (figures.head_diagram(), ["layer 3", "scorer", "class"]),
+        (figures.on_top_of_any_network(), ["HiddenStates", "LAYAHead", "torch.export"]),
+    ):
+        text = " ".join(text.get_text() for text in figure.axes[0].texts)
+        assert all(word in text for word in words)
+
+
+def test_a_grid_is_drawn_by_rank_against_luck() -> None:
+    scores = pd.DataFrame(rng.normal(90, 1, size=(6, 3)), index=list("abcdef"))
+    luck = selection.ranked_by_luck(scores)
+    best, *_, worst = scores.mean(axis=1).sort_values(ascending=False).index
+    marks = {"ours": best, "also ours": best, "theirs": worst, "nowhere": "z"}
+    (ax,) = figures.grid_choice(scores, marks, luck).axes
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    means = scores.mean(axis=1) - scores.to_numpy().mean()
+    points = np.asarray(lines["mean of the seeds"].get_data())
+    np.testing.assert_allclose(points, [np.arange(1, 7), np.sort(means)[::-1]])
+    seeds = np.array([line.get_ydata() for line in ax.get_lines() if line.get_markersize() == 3])
+    np.testing.assert_allclose(np.sort(seeds), np.sort((scores - scores.mean(axis=0)).T))
+    np.testing.assert_allclose(seeds.mean(axis=0), np.sort(means)[::-1])  # each seed's dots lie under their settings
+    band = ax.collections[0].get_paths()[0].vertices
+    for edge in np.quantile(luck, [0.025, 0.975], axis=0):
+        for rank, value in enumerate(edge, start=1):
+            assert np.isclose(band, [rank, value]).all(axis=1).any()
+    assert {text.get_text(): text.xy[0] for text in ax.texts} == {"ours, also ours": 1, "theirs": 6}  # type: ignore[attr-defined]
+    red = [line for line in ax.get_lines() if line.get_marker() == "o" and line.get_color() == style.PAPER]
+    drawn = np.array([line.get_data() for line in red])[:, :, 0]
+    np.testing.assert_allclose(drawn[np.argsort(drawn[:, 0])], [[1, means.max()], [6, means.min()]])
+
+
+def wide_figures() -> list[Figure]:
+    """Figures with as many panels, rows and long names as the book has, but for those of `mechanism`."""
+    accuracy, ablation = accuracies(BENCHMARK_HEADS), ablation_runs()
+    comparisons = compare_all(accuracy, "accuracy", "last_layer", findings.MARGIN)
+    gains = {tau: compare_all(rows, "accuracy", "last_layer", 0.5)["laya"] for tau, rows in ablation.groupby("tau")}
+    weights = rng.dirichlet(np.ones(3), size=5)
+    names = ["noise1", "noise2", "h3"]
+    scores = pd.DataFrame(rng.normal(90, 1, size=(36, 3)))
+    profile = rng.dirichlet(np.ones(3), size=2)
+    pairs = {"which classes are alike": rng.random(9)}
+    return [
+        figures.accuracy_and_differences(accuracy, comparisons, {"laya": (88.3, 0.5)}),
+        figures.probes_and_heads({"probe of $h_1$": rng.random(3)}, {"laya": rng.random(3)}),
+        figures.against_setting(ablation, "tau", {"accuracy": "a", "entropy": "e"}, label="tau", paper=[1.0]),
+        figures.gain_against_setting(ablation, "tau", gains, "tau"),  # type: ignore[arg-type]
+        figures.agreement_between_runs({1.0: rng.random(10)}, "tau"),
+        figures.mean_weights({f"panel {i}": (names, weights) for i in range(5)}),
+        figures.collapse_map({f"group {i}": pd.DataFrame({"profile_entropy": [0], "entropy": [0]}) for i in range(6)}),
+        figures.grid_choice(scores, {"ours": 0}, selection.ranked_by_luck(scores)),
+        figures.global_profile(weights, 0.76),
+        figures.class_heatmaps({f"seed {i}": (names, profile) for i in range(11)}, CLASSES, ["seed 1"]),
+        figures.profile_spread(rng.dirichlet(np.ones(3), size=(5, 2)), CLASSES, None),
+        figures.entropy_of_right_and_wrong([(rng.random(9), rng.random(4))] * 2, [EntropyEffect(0.6, 0.3)] * 2),
+        figures.pair_spread({"Class profiles": pairs, "Single images": pairs}, []),
+        figures.shared_by_runs({name: (values, estimate(values)) for name, values in pairs.items()}),
+        figures.weight_spread({"LAYA": weights, "ScalarMix": weights}),
+        figures.head_diagram(),
+        figures.five_heads(),
+        figures.on_top_of_any_network(),
+        figures.strips({f"$h_{i}$": rng.normal(size=8) for i in range(3)}, ["red"] * 3),
+        figures.layer_bars({"input 1": weights[0], "input 2": weights[1]}, "weight"),
+        figures.temperature_curve(np.arange(3.0), np.array([0.1, 1.0, 10.0]), weights[:3]),
+        figures.attention_on_images(np.zeros((8, 28, 28)), rng.random((8, 3)), ["T-shirt/top"] * 8, ["Trouser"] * 8),
+        figures.training_curves([2.0, 1.0], [50.0, 60.0], weights[:3]),
+        figures.same_images_many_seeds(np.zeros((8, 28, 28)), rng.random((6, 8, 3)), range(6)),
+        figures.forest([findings.ChapterFindings("a", "Adapter capacity: how wide?", FOUND)]),
+    ]
+
+
+def test_figures_can_be_read_on_a_phone() -> None:
+    """None is wider than 5.4 inches, no letter smaller than 8.5 points, and nothing reaches out of the figure."""
+    for figure in wide_figures():
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() <= 5.4
+        texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text() and t.get_visible()]
+        assert min(float(text.get_fontsize()) for text in texts) >= 8.5
+        drawn, page = figure.get_tightbbox(), figure.bbox_inches
+        assert drawn.x0 >= -0.01
+        assert drawn.y0 >= -0.01
+        assert drawn.x1 <= page.x1 + 0.01
+        assert drawn.y1 <= page.y1 + 0.01
 
 
 def test_figures_show_themselves_without_a_backend() -> None:

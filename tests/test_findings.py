@@ -36,7 +36,7 @@ def one_layer(layers: Sequence[int], count: int = 3) -> np.ndarray:
 @pytest.mark.parametrize(
     ("tops", "answer"),
     [
-        ([[0, 1, 2, 0], [1, 2, 0, 1]], "Hardly more than chance"),
+        ([[0, 1, 2, 0], [1, 2, 0, 1]], "Hardly more often than by chance"),
         ([[0, 1, 2, 0], [0, 1, 2, 1]], "In part"),
         ([[0, 1, 2, 0], [0, 1, 2, 0]], "Yes"),
     ],
@@ -57,7 +57,7 @@ def test_depth_profiles_find_diffuse_mistakes() -> None:
     planted = np.where(np.isin(np.arange(40), list(wrong))[:, None], flat, sharp)
     results = [result(Run(seed=seed), 0.9, planted + 0.01 * attention(3, seed), wrong=wrong) for seed in range(4)]
     effect = depth_profiles.findings_of(results)[2]
-    assert (effect.measured, effect.answer) == ("AUROC 1.00 [1.00, 1.00]; 0.5 is no effect", "Yes, on average")
+    assert (effect.measured, effect.answer) == ("AUROC 1.00 [1.00, 1.00], 4 runs; 0.5 is no effect", "Yes, on average")
     nothing = [result(Run(seed=seed), 0.9, attention(3, seed), wrong=wrong) for seed in range(4)]
     assert depth_profiles.findings_of(nothing)[2].answer == "No evidence"
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from laya_nb.report.findings import Finding, base
 from laya_nb.support import paths
 
 CHAPTERS = [path.stem for path in Path(base.__file__).parent.glob("*.py") if path.stem not in ("__init__", "base")]
-FOUND = [Finding("Is it?", "1.0 [0.5, 1.5]", "Yes"), Finding("Was it?", "0", "No")]
+FOUND = [
+    Finding("gain", "Is it?", "1.0 [0.5, 1.5]", "Yes", (1.0, 0.5, 1.5), "points", 0.0),
+    Finding("past", "Was it?", "0", "No"),
+]
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(folder: Path, name: str, title: str) -> None:
-    rows = [{"question": one.question, "measured": one.measured, "answer": one.answer} for one in FOUND]
+    rows = [asdict(one) for one in FOUND]
     (folder / f"{name}.json").write_text(json.dumps({"title": title, "findings": rows, "headline": None}))
 
 
@@ -62,6 +66,10 @@ def test_readers_get_all_chapters_in_the_books_order(published: Path) -> None:
     assert lines[0] == "| Question | Measured, with 95 % interval | Answer | Shown in |"
     assert lines[2] == "| Is it? | 1.0 [0.5, 1.5] | Yes | [Another](another.ipynb) |"
     assert len(lines) == 2 + 4
+    short = findings.in_plain_words({"Is there one?": ("another", "gain")}).data.splitlines()
+    assert short[2] == "| Is there one? | **Yes** <br><small>1.0 [0.5, 1.5]</small> | [Another](another.ipynb) |"
+    with pytest.raises(LookupError, match="chapter 'another' has no finding 'loss'; it has: 'gain', 'past'"):
+        findings.find("another", "loss")
     read = paths.published_files_read()
     assert {"findings/order.json", "findings/a_chapter.json", "findings/another.json"} <= set(read)
 

@@ -58,6 +58,32 @@ def test_luck_by_hand() -> None:
     assert selection.winners_curse(table + np.array([[7.0], [9.0]])) == pytest.approx(luck)  # settings' own means
 
 
+def test_luck_of_every_rank() -> None:
+    """The first column is the winner's curse; ranks fall, and the last lies as far below the mean."""
+    table = scores(36, 3, best=0.0, rng=np.random.default_rng(4))
+    luck = selection.ranked_by_luck(table)
+    assert luck.shape == (10_000, 36)
+    np.testing.assert_allclose(luck[:, 0], selection.winners_curse(table))
+    assert (np.diff(luck, axis=1) <= 0).all()
+    np.testing.assert_allclose(luck.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(luck.mean(axis=0), -luck.mean(axis=0)[::-1], atol=0.02)
+
+
+def test_equal_settings_lie_in_the_band_of_luck() -> None:
+    """At each rank 95 % of all grids of equal settings lie between its edges; a setting that is better lies above."""
+    rng = np.random.default_rng(5)
+    inside = []
+    for _ in range(100):
+        table = scores(12, 3, best=0.0, rng=rng)
+        low, high = np.quantile(selection.ranked_by_luck(table), [0.025, 0.975], axis=0)
+        ranked = np.sort(table.mean(axis=1) - table.to_numpy().mean())[::-1]
+        inside.append((low <= ranked) & (ranked <= high))
+    assert 0.88 < np.mean(inside) < 0.99
+    better = scores(36, 3, best=20.0, rng=rng)
+    most = np.quantile(selection.ranked_by_luck(better)[:, 0], 0.975)
+    assert better.mean(axis=1).max() - better.to_numpy().mean() > most
+
+
 def test_effects_find_the_factor_that_matters() -> None:
     rng = np.random.default_rng(2)
     rows = [

@@ -24,7 +24,7 @@ def test_every_pair_is_a_dot_and_every_control_grey() -> None:
     figure = figures.pair_spread(
         {"classes": {"two": pairs, "shuffled": control}, "images": {"two": pairs}}, ["shuffled"]
     )
-    left, right = figure.axes
+    left, right = figure.axes  # the second lies below the first
     assert (row_names(left), row_names(right)) == (["two", "shuffled"], ["two"])
     np.testing.assert_allclose([row[0] for row in dots(left)], [pairs, control])
     for y, row in enumerate(dots(left)):

@@ -95,3 +95,10 @@ def test_p_values_are_those_that_the_verdict_goes_by() -> None:
     assert shown.loc["LAYA", "p of ±0.5 or more"] == f"{comparison.p_equivalence:.3f}"
     corrected = tables.comparison_table({"laya": replace(comparison, p_holm=0.5, p_equivalence_holm=0.75)})
     assert corrected.to_numpy()[0, 2:5].tolist() == ["0.500", "0.750", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "< 0.001"), (0.0009, "< 0.001"), (0.001, "0.001"), (float("nan"), "–")]
+)
+def test_a_p_value_is_never_0(value: float, text: str) -> None:
+    assert tables.p_text(value) == text

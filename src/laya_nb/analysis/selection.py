@@ -73,6 +73,15 @@ def effects(table: pd.DataFrame, outcome: str, factors: Sequence[str]) -> pd.Dat
     return rows.rename(index=lambda name: "noise" if name == "Residual" else name.removeprefix("C(").removesuffix(")"))
 
 
+def _means_of_equal_settings(scores: pd.DataFrame) -> np.ndarray:
+    """What the settings' means would be if all settings were equal, around 0, many draws: (DRAWS, settings)."""
+    values = scores.to_numpy()
+    settings, seeds = values.shape
+    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    noise = np.sqrt((left**2).sum() / ((settings - 1) * (seeds - 1)))
+    return np.random.default_rng(0).normal(scale=noise / np.sqrt(seeds), size=(DRAWS, settings))
+
+
 def winners_curse(scores: pd.DataFrame) -> np.ndarray:
     """How far the best of equal settings would stand above the mean of all, by chance alone, (DRAWS,).
 
@@ -82,9 +91,17 @@ def winners_curse(scores: pd.DataFrame) -> np.ndarray:
     Args:
         scores: one row per setting, one column per seed.
     """
-    values = scores.to_numpy()
-    settings, seeds = values.shape
-    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
-    noise = np.sqrt((left**2).sum() / ((settings - 1) * (seeds - 1)))
-    means = np.random.default_rng(0).normal(scale=noise / np.sqrt(seeds), size=(DRAWS, settings))
+    means = _means_of_equal_settings(scores)
     return means.max(axis=1) - means.mean(axis=1)
+
+
+def ranked_by_luck(scores: pd.DataFrame) -> np.ndarray:
+    """How far equal settings would stand from the mean of all, by chance alone, best first: (DRAWS, settings).
+
+    The draws of `winners_curse`, which is the first column: what each rank of a grid owes to luck.
+
+    Args:
+        scores: one row per setting, one column per seed.
+    """
+    means = _means_of_equal_settings(scores)
+    return np.sort(means - means.mean(axis=1, keepdims=True), axis=1)[:, ::-1]

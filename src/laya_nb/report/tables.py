@@ -1,5 +1,6 @@
 """Runs as tables: one row per run to compute with, one row per setting to show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -115,8 +116,8 @@ def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
         HEAD_LABELS.get(setting, setting): {
             "difference, points": f"{c.difference.mean:+.2f}",
             "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
-            "p of a difference": _p(c.p_difference if c.p_holm is None else c.p_holm),
-            f"p of ±{c.margin:g} or more": _p(
+            "p of a difference": p_text(c.p_difference if c.p_holm is None else c.p_holm),
+            f"p of ±{c.margin:g} or more": p_text(
                 c.p_equivalence if c.p_equivalence_holm is None else c.p_equivalence_holm
             ),
             "Holm": "–" if c.p_holm is None else "yes",
@@ -127,5 +128,8 @@ def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
+    """A p value as tables show it; a dash where there is none (NaN)."""
+    if math.isnan(value):
+        return "–"
     return f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.3f}"

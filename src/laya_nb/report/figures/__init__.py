@@ -10,12 +10,21 @@ from laya_nb.report.figures.ablations import (
     gain_against_setting,
     grid_choice,
     mean_weights,
-    profiles_side_by_side,
 )
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
-from laya_nb.report.figures.mechanism import attention_on_images, head_diagram, temperature_curve
+from laya_nb.report.figures.mechanism import (
+    attention_on_images,
+    five_heads,
+    head_diagram,
+    layer_bars,
+    on_top_of_any_network,
+    strips,
+    temperature_curve,
+)
 from laya_nb.report.figures.profiles import class_heatmaps, entropy_of_right_and_wrong, global_profile, profile_spread
 from laya_nb.report.figures.stability import averaging_helps, pair_spread, shared_by_runs, weight_spread
+from laya_nb.report.figures.story import forest, same_images_many_seeds
+from laya_nb.report.figures.training import training_curves
 
 __all__ = [
     "accuracy_and_differences",
@@ -26,16 +35,22 @@ __all__ = [
     "class_heatmaps",
     "collapse_map",
     "entropy_of_right_and_wrong",
+    "five_heads",
+    "forest",
     "gain_against_setting",
     "global_profile",
     "grid_choice",
     "head_diagram",
+    "layer_bars",
     "mean_weights",
+    "on_top_of_any_network",
     "pair_spread",
     "probes_and_heads",
     "profile_spread",
-    "profiles_side_by_side",
+    "same_images_many_seeds",
     "shared_by_runs",
+    "strips",
     "temperature_curve",
+    "training_curves",
     "weight_spread",
 ]

@@ -1,5 +1,6 @@
 """What a setting does: a quantity of every run against the setting, with means and intervals."""
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from math import ceil
 
@@ -11,16 +12,23 @@ from matplotlib.figure import Figure
 
 from laya_nb.analysis.statistics import Comparison, estimate
 from laya_nb.report.figures.style import (
+    BAND,
     FAINT,
     INK,
     MEASURED,
     PAPER,
+    SMALL,
+    WIDTH,
+    grid_of_axes,
     head_color,
     head_label,
+    layer_colors,
+    legend_beside_title,
     new_figure,
-    row_of_axes,
     styled,
 )
+
+APART = 0.12  # of the way to the next setting: runs stand this far left of their mark on the axis, means right of it
 
 
 @styled
@@ -33,7 +41,7 @@ def against_setting(
     paper: Sequence[float] = (),
     log_y: bool = False,
 ) -> Figure:
-    """One panel per quantity: one dot per run, the mean of each setting with its 95 % interval.
+    """One panel per quantity, below each other: a dot per run, right of the dots their mean with its 95 % interval.
 
     Args:
         table: one row per run.
@@ -43,8 +51,8 @@ def against_setting(
         paper: settings that the paper tried, marked below the axis.
         log_y: logarithmic quantities, equal axes in all panels.
     """
-    fig = _panels(len(panels))
-    axes = row_of_axes(fig, len(panels), sharey=log_y)
+    fig = new_figure(WIDTH, 0.6 + 1.65 * len(panels))
+    axes = grid_of_axes(fig, len(panels), 1, sharex=True, sharey=log_y)
     settings = sorted(table[setting].unique())
     for ax, (column, title) in zip(axes, panels.items(), strict=True):
         if log_y:
@@ -53,24 +61,30 @@ def against_setting(
         if table[column].between(0, 1).all():
             ax.set_ylim(-0.03, 1.03)
         ax.set_title(title)
-        _settings_axis(ax, settings, label, paper)
+    _settings_axis(axes[-1], settings, label, paper)
     return fig
 
 
-def _panels(count: int) -> Figure:
-    return new_figure(7.4 if count > 1 else 4.6, 2.6)
-
-
 def _dots_and_means(
-    ax: Axes, table: pd.DataFrame, setting: str, settings: Sequence[float], column: str, color: str, shift: float = 0.0
+    ax: Axes,
+    table: pd.DataFrame,
+    setting: str,
+    settings: Sequence[float],
+    column: str,
+    color: str,
+    shift: float = 0.0,
+    apart: float = APART,
 ) -> None:
-    """Every run as a dot, each setting's mean with its interval. On a logarithmic axis the means are geometric."""
+    """Every run as a dot, right of them each setting's mean with its interval.
+
+    On a logarithmic axis the means are geometric.
+    """
     logarithmic = ax.get_yscale() == "log"
     middles = []
     places = np.arange(len(settings)) + shift
     for x, value in zip(places, settings, strict=True):
         values = table.loc[table[setting] == value, column].to_numpy(dtype=float)
-        ax.plot(np.full(len(values), x), values, "o", ms=3.5, color=color, alpha=0.4, mew=0)
+        ax.plot(np.full(len(values), x - apart), values, "o", ms=4, color=color, alpha=0.4, mew=0)
         if logarithmic:
             values = np.log(values)
         marks = [values.mean()]  # the mean, then the ends of its interval
@@ -79,13 +93,14 @@ def _dots_and_means(
             marks += [found.low, found.high]
         middle, *ends = np.exp(marks) if logarithmic else marks
         middles.append(middle)
-        ax.plot([x] * len(ends), ends, color=color, lw=1.6, alpha=0.8)
-    ax.plot(places, middles, "-o", ms=5, lw=1, color=color, mec="white", mew=0.7)
+        ax.plot([x + apart] * len(ends), ends, color=color, lw=2, solid_capstyle="round")
+    ax.plot(places + apart, middles, "-", lw=0.7, color=color, alpha=0.5)
+    ax.plot(places + apart, middles, "o", ms=6, color=color, mec="white", mew=0.8)
 
 
 def _settings_axis(ax: Axes, settings: Sequence[float], label: str, paper: Sequence[float]) -> None:
-    ax.set_xticks(range(len(settings)), [f"{value:g}" for value in settings], fontsize=7.5)
-    ax.set_xlabel(label)
+    ax.set_xticks(range(len(settings)), [f"{value:g}" for value in settings])
+    ax.set(xlabel=label, xlim=(-0.5, len(settings) - 0.5))
     for tick, value in zip(ax.get_xticklabels(), settings, strict=True):
         if value in paper:
             tick.set(color=PAPER, fontweight="bold")
@@ -93,20 +108,22 @@ def _settings_axis(ax: Axes, settings: Sequence[float], label: str, paper: Seque
 
 @styled
 def agreement_between_runs(pairs: Mapping[float, np.ndarray], label: str, paper: Sequence[float] = ()) -> Figure:
-    """For each setting, one dot per pair of runs (P,), their mean, and a line at 0 for no agreement.
+    """For each setting, one dot per pair of runs (P,), right of them their mean, and a line at 0 for no agreement.
 
     Args:
         pairs: correlations by setting.
         label: of the x axis.
         paper: settings that the paper tried, marked below the axis.
     """
-    fig = new_figure(5.4, 2.6)
+    fig = new_figure(WIDTH, 2.7)
     ax = fig.subplots()
     ax.axhline(0, color=FAINT, lw=0.8)
     for x, values in enumerate(pairs.values()):
-        ax.plot(x + np.linspace(-0.15, 0.15, len(values)), values, "o", ms=3.5, color=FAINT, alpha=0.6, mew=0)
+        ax.plot(x + np.linspace(-0.3, 0.02, len(values)), values, "o", ms=4, color=FAINT, alpha=0.6, mew=0)
     means = [values.mean() for values in pairs.values()]
-    ax.plot(range(len(pairs)), means, "-o", ms=5, lw=1, color=MEASURED, mec="white", mew=0.7)
+    places = np.arange(len(pairs)) + 0.2
+    ax.plot(places, means, "-", lw=0.7, color=MEASURED, alpha=0.5)
+    ax.plot(places, means, "o", ms=6, color=MEASURED, mec="white", mew=0.8)
     ax.set(ylim=(-1, 1), ylabel="correlation of two runs")
     _settings_axis(ax, list(pairs), label, paper)
     return fig
@@ -116,7 +133,7 @@ def agreement_between_runs(pairs: Mapping[float, np.ndarray], label: str, paper:
 def gain_against_setting(
     table: pd.DataFrame, setting: str, comparisons: Mapping[float, Comparison], label: str
 ) -> Figure:
-    """Left: accuracy of LAYA and LastLayer. Right: their difference, seeds paired, one dot per seed, with its interval.
+    """Top: accuracy of LAYA and LastLayer. Below: their difference, seeds paired. A dot per seed, means with intervals.
 
     Args:
         table: one row per run: "head", "seed", "accuracy" in percent, and the setting.
@@ -124,28 +141,27 @@ def gain_against_setting(
         comparisons: LAYA against LastLayer for each setting, in points.
         label: of the x axis.
     """
-    fig = new_figure(7.2, 2.8)
-    left, right = row_of_axes(fig, 2)
+    fig = new_figure(WIDTH, 4.8)
+    top, bottom = grid_of_axes(fig, 2, 1, sharex=True, height_ratios=[1.2, 1])
     settings = sorted(comparisons)
-    for head, shift in (("last_layer", -0.12), ("laya", 0.12)):
+    for head, shift in (("last_layer", -0.2), ("laya", 0.2)):
         runs = table[table["head"] == head]
-        _dots_and_means(left, runs, setting, settings, "accuracy", head_color(head), shift)
-        left.plot([], [], "-o", color=head_color(head), label=head_label(head))
-    left.legend(fontsize=8)
-    left.set_title("Accuracy, %")
+        _dots_and_means(top, runs, setting, settings, "accuracy", head_color(head), shift, apart=0.07)
+        top.plot([], [], "o", ms=6, color=head_color(head), label=head_label(head))
+    legend_beside_title(top, ncols=2)
+    top.set_title("Accuracy, %")
     margin = next(iter(comparisons.values())).margin
-    right.axhspan(-margin, margin, color="#eeeeee", zorder=0)
-    right.axhline(0, color=FAINT, lw=0.8)
+    bottom.axhspan(-margin, margin, **BAND)
+    bottom.axhline(0, color=FAINT, lw=0.8)
     for x, value in enumerate(settings):
         heads = table[table[setting] == value].pivot_table(index="seed", columns="head", values="accuracy")
         seeds = (heads["laya"] - heads["last_layer"]).to_numpy()
-        right.plot(np.full(len(seeds), x), seeds, "o", ms=3.5, color=FAINT, alpha=0.6, mew=0)
+        bottom.plot(np.full(len(seeds), x - APART), seeds, "o", ms=4, color=FAINT, alpha=0.6, mew=0)
         d = comparisons[value].difference
-        right.plot([x, x], [d.low, d.high], color=INK, lw=1.6)
-        right.plot(x, d.mean, "o", ms=5, color=INK, mec="white", mew=0.7)
-    right.set_title("LAYA - LastLayer, points")
-    for ax in (left, right):
-        _settings_axis(ax, settings, label, ())
+        bottom.plot([x + APART] * 2, [d.low, d.high], color=INK, lw=2, solid_capstyle="round")
+        bottom.plot(x + APART, d.mean, "o", ms=6, color=INK, mec="white", mew=0.8)
+    bottom.set_title("LAYA - LastLayer, points")
+    _settings_axis(bottom, settings, label, ())
     return fig
 
 
@@ -154,49 +170,30 @@ def mean_weights(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figu
     """One panel per condition: the mean weight of each hidden state, one dot per run (S, K), a bar at their mean.
 
     Args:
-        panels: by title, the names of the K hidden states and the runs' mean weights. Names that start with
-            "noise" are drawn grey.
+        panels: by title, the names of the K hidden states and the runs' mean weights. A name ends in its layer's
+            number, which decides its colour, so copies share one; states whose names start with "noise" are grey.
     """
-    rows = ceil(len(panels) / 4)
-    columns = ceil(len(panels) / rows)
-    fig = new_figure(7.4, 0.5 + 1.9 * rows)
-    axes = fig.subplots(rows, columns, sharey=True, squeeze=False)
-    for ax in axes.flat[len(panels) :]:
-        ax.set_visible(False)
-    for ax, (title, (names, weights)) in zip(axes.flat, panels.items(), strict=False):
+    columns = min(len(panels), 2)
+    fig = new_figure(WIDTH, 0.2 + 1.75 * ceil(len(panels) / columns))
+    axes = grid_of_axes(fig, len(panels), columns, sharey=True)
+    for ax, (title, (names, weights)) in zip(axes, panels.items(), strict=True):
         places = np.arange(len(names))
-        colors = [FAINT if name.startswith("noise") else MEASURED for name in names]
-        ax.bar(places, weights.mean(axis=0), color=colors, alpha=0.4, width=0.7)
+        numbers = [int(re.findall(r"\d+", name)[-1]) for name in names]
+        palette = layer_colors(max(numbers))
+        colors = [
+            FAINT if name.startswith("noise") else palette[number - 1]
+            for name, number in zip(names, numbers, strict=True)
+        ]
+        ax.bar(places, weights.mean(axis=0), color=colors, alpha=0.55, width=0.7)
         jitter = np.linspace(-0.2, 0.2, len(weights))
         for x, color in zip(places, colors, strict=True):
-            ax.plot(x + jitter, weights[:, x], "o", ms=3.5, color=color, mec="white", mew=0.4, clip_on=False, zorder=3)
-        ax.axhline(1 / len(names), color=INK, lw=0.7, ls=":")
-        ax.set_xticks(places, names, fontsize=7.5)
+            ax.plot(x + jitter, weights[:, x], "o", ms=4.5, color=color, mec="white", mew=0.5, clip_on=False, zorder=3)
+        ax.axhline(1 / len(names), color=INK, lw=0.8, ls=":")
+        ax.set_xticks(places, names)
         ax.set(ylim=(0, 1))
-        ax.set_title(title, fontsize=8.5)
-    for ax in axes[:, 0]:
+        ax.set_title(title, pad=8)
+    for ax in axes[::columns]:
         ax.set_ylabel("mean weight")
-    return fig
-
-
-@styled
-def profiles_side_by_side(panels: Mapping[str, tuple[Sequence[str], np.ndarray]], classes: Sequence[str]) -> Figure:
-    """Heat maps of single runs: class x hidden state, one per panel.
-
-    Args:
-        panels: by title, the names of the K hidden states and the profile (C, K).
-        classes: the C names of the rows.
-    """
-    fig = new_figure(7.2, 3.6)
-    axes = row_of_axes(fig, len(panels), sharey=True)
-    for ax, (title, (names, profile)) in zip(axes, panels.items(), strict=True):
-        sns.heatmap(profile, ax=ax, annot=True, fmt=".2f", vmin=0, vmax=1, cmap="cividis", cbar=ax is axes[-1],
-                    annot_kws={"fontsize": 7}, linewidths=1, linecolor="white",
-                    cbar_kws={"label": "mean weight", "shrink": 0.7})  # fmt: skip
-        ax.set_title(title, fontsize=9)
-        ax.set_xticklabels(names)
-        ax.tick_params(length=0)
-    axes[0].set_yticklabels(classes, rotation=0)
     return fig
 
 
@@ -207,45 +204,61 @@ def collapse_map(groups: Mapping[str, pd.DataFrame]) -> Figure:
     Args:
         groups: by name, tables with the columns "profile_entropy" and "entropy", one row per run.
     """
-    fig = new_figure(5.6, 3.8)
+    fig = new_figure(WIDTH, 4.6)
     ax = fig.subplots()
     for (name, table), color, marker in zip(
         groups.items(), sns.color_palette("colorblind", 10), "osD^vP*X<>", strict=False
     ):
-        ax.plot(table["profile_entropy"], table["entropy"], marker, ms=5, color=color, mec="white", mew=0.4, label=name)
+        ax.plot(table["profile_entropy"], table["entropy"], marker, ms=6, color=color, mec="white", mew=0.5, label=name)
     ax.plot([0, 1], [0, 1], color=FAINT, lw=0.8, ls=":")
     for x, y, text in (
-        (0.0, -0.12, "one layer for all images"),
-        (1.0, -0.12, "one layer per image,\nnot always the same"),
-        (0.93, 1.0, "uniform"),
+        (0.0, -0.13, "one layer for all images"),
+        (1.0, -0.13, "one layer per image,\nnot always the same"),
+        (0.92, 1.0, "uniform"),
     ):
         side = "left" if x == 0 else "right"
-        ax.text(x, y, text, fontsize=8, color="#555555", ha=side, va="center", linespacing=0.9)
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.19, 1.05), yticks=np.linspace(0, 1, 6))
+        ax.text(x, y, text, fontsize=SMALL, color=FAINT, ha=side, va="center", linespacing=1.0)
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.2, 1.05), yticks=np.linspace(0, 1, 6))
     ax.set(xlabel="entropy of the mean weights", ylabel="mean entropy of an image's weights")
-    fig.legend(loc="outside right upper", fontsize=8)
+    fig.legend(loc="outside lower center", ncols=3)
     return fig
 
 
 @styled
-def grid_choice(scores: pd.DataFrame, marked: Mapping[str, Hashable]) -> Figure:
-    """Every setting of a grid by its score: one dot per seed, a bar at the mean, best on top.
+def grid_choice(scores: pd.DataFrame, marked: Mapping[str, Hashable], by_luck: np.ndarray) -> Figure:
+    """The settings of a grid from best to worst, against what luck alone would make of equal settings.
+
+    A point is a setting's mean minus the mean of all settings; faint dots are its seeds, each minus that seed's mean of
+    all settings. The band holds 95 % of the lucky draws of each rank.
 
     Args:
         scores: one row per setting, named by the index, one column per seed; in percent.
         marked: settings to point out, by the text to put beside them.
+        by_luck: deviations of equal settings, best first (draws, settings), from `selection.ranked_by_luck`.
     """
-    ordered = scores.loc[scores.mean(axis=1).sort_values().index]
-    fig = new_figure(7.0, 0.8 + 0.15 * len(ordered))
+    from_all = scores - scores.mean(axis=0)
+    ordered = from_all.loc[from_all.mean(axis=1).sort_values(ascending=False, kind="stable").index]
+    ranks = np.arange(1, len(ordered) + 1)
+    fig = new_figure(WIDTH, 3.9)
     ax = fig.subplots()
-    for y, (setting, values) in enumerate(ordered.iterrows()):
-        notes = [text for text, name in marked.items() if name == setting]
-        color = PAPER if notes else MEASURED
-        ax.plot(values, np.full(len(values), y), "o", ms=3.5, color=color, alpha=0.5, mew=0)
-        ax.plot(values.mean(), y, "|", ms=8, mew=2, color=color)
-        if notes:
-            ax.annotate(", ".join(notes), (scores.to_numpy().max(), y), (8, 0), textcoords="offset points",
-                        va="center", fontsize=8, color=color, annotation_clip=False)  # fmt: skip
-    ax.set_yticks(range(len(ordered)), [str(name) for name in ordered.index], fontsize=6.5)
-    ax.set(xlabel="validation accuracy, %", ylim=(-1, len(ordered)))
+    low, high = np.quantile(by_luck, [0.025, 0.975], axis=0)
+    ax.fill_between(ranks, low, high, color="#808080", alpha=0.35, lw=0, label="by luck alone, 95 %")
+    ax.axhline(0, color=FAINT, lw=0.8, zorder=0)
+    for column, values in enumerate(ordered.to_numpy().T):
+        label = "one seed" if column == 0 else None
+        ax.plot(ranks, values, "o", ms=3, color=MEASURED, alpha=0.35, mew=0, label=label)
+    ax.plot(ranks, ordered.mean(axis=1), "o", ms=5, color=MEASURED, mec="white", mew=0.5, label="mean of the seeds")
+    places: dict[int, list[str]] = {}  # the texts of each marked rank
+    for text, name in marked.items():
+        if name in ordered.index:
+            places.setdefault(int(ranks[list(ordered.index).index(name)]), []).append(text)
+    top, step = float(ordered.to_numpy().max()), float(np.ptp(ordered.to_numpy())) * 0.09
+    for i, (rank, notes) in enumerate(sorted(places.items(), reverse=True), start=1):
+        mean, height = float(ordered.mean(axis=1).iloc[rank - 1]), top + i * step
+        ax.plot([rank, rank], [mean, height], color=PAPER, lw=0.8)
+        ax.plot(rank, mean, "o", ms=7, color=PAPER, mec="white", mew=0.8)
+        ax.annotate(", ".join(notes), (rank, height), (3, 0), textcoords="offset points", va="center", color=PAPER)
+    ax.set(xlabel="rank of the setting", ylabel="validation accuracy minus\nthe mean of all, points")
+    ax.set_xticks([1, *(rank for rank in range(5, len(ranks) + 1, 5))])
+    fig.legend(loc="outside lower center", ncols=3)
     return fig

@@ -1,9 +1,10 @@
 """Where attention goes: by layer, by class, on right and wrong predictions."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
+import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -14,73 +15,101 @@ from laya_nb.report.figures.style import (
     INK,
     MEASURED,
     PAPER,
+    SMALL,
+    WIDTH,
+    grid_of_axes,
     interval,
     layer_colors,
     new_figure,
-    row_of_axes,
     styled,
 )
+
+HEAT = mpl.colormaps["YlGnBu"].with_extremes(bad="#cccccc")  # no weight is nearly white, no examples grey
 
 
 @styled
 def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
     """Mean attention of each layer: one dot per run (S, L), the mean over runs, the paper's last layer."""
-    fig = new_figure(5.2, 2.5)
+    fig = new_figure(WIDTH, 2.5)
     ax = fig.subplots()
     layers = np.arange(profiles.shape[1])
     colors = layer_colors(len(layers))
     ax.bar(layers, profiles.mean(axis=0), color=colors, width=0.6, alpha=0.45)
-    jitter = np.linspace(-0.16, 0.16, len(profiles))
+    jitter = np.linspace(-0.2, 0.2, len(profiles))
     for i in layers:
-        ax.plot(i + jitter, profiles[:, i], "o", ms=4, color=colors[i], mec="white", mew=0.5, clip_on=False)
+        ax.plot(i + jitter, profiles[:, i], "o", ms=5, color=colors[i], mec="white", mew=0.5, clip_on=False, zorder=3)
     if paper_last is not None:
-        ax.plot([layers[-1] - 0.38, layers[-1] + 0.38], [paper_last] * 2, color=PAPER, lw=1.5)
-        ax.annotate("paper", (layers[-1] + 0.4, paper_last), va="center", color=PAPER, fontsize=8)
+        ax.plot([layers[-1] - 0.38, layers[-1] + 0.38], [paper_last] * 2, color=PAPER, lw=1.8)
+        ax.annotate("paper", (layers[-1] + 0.42, paper_last), va="center", color=PAPER)
     ax.set(xticks=layers, xticklabels=[f"$h_{i + 1}$" for i in layers], ylabel="mean weight", ylim=(0, 1))
     return fig
 
 
 @styled
-def class_heatmaps(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Class x layer heat maps, one per panel: the mean over runs of (S, C, L), the standard deviation below it."""
-    fig = new_figure(7.4, 4.2)
-    axes = row_of_axes(fig, len(panels), sharey=True)
-    for ax, (title, profiles) in zip(axes, panels.items(), strict=True):
-        mean, std = np.nanmean(profiles, axis=0), np.nanstd(profiles, axis=0, ddof=1)
-        labels = np.array(
-            [[f"{m:.2f}\n±{s:.2f}" for m, s in zip(*row, strict=True)] for row in zip(mean, std, strict=True)]
-        )
-        sns.heatmap(mean, ax=ax, annot=labels, fmt="", vmin=0, vmax=1, cmap="cividis", cbar=ax is axes[-1],
-                    annot_kws={"fontsize": 6.5}, linewidths=1, linecolor="white",
-                    cbar_kws={"label": "mean weight", "shrink": 0.6})  # fmt: skip
+def class_heatmaps(
+    panels: Mapping[str, tuple[Sequence[str], np.ndarray]], classes: Sequence[str], numbers: Sequence[str] = ()
+) -> Figure:
+    """Heat maps of mean weights, class x hidden state, one per panel, at most four side by side.
+
+    Args:
+        panels: by title, the names of the K hidden states and the profile (C, K). NaN, a class without examples, is
+            grey.
+        classes: the C names of the rows.
+        numbers: titles of the panels whose cells say their value.
+    """
+    columns = min(len(panels), 4)
+    height = 0.2 if set(numbers) & set(panels) else 0.165  # of a cell
+    rows = ceil(len(panels) / columns)
+    fig = new_figure(WIDTH, 0.7 + rows * (0.5 + height * len(classes)))
+    axes = grid_of_axes(fig, len(panels), columns)
+    for i, (ax, (title, (names, profile))) in enumerate(zip(axes, panels.items(), strict=True)):
+        cells = ax.pcolormesh(np.ma.masked_invalid(profile), vmin=0, vmax=1, cmap=HEAT, edgecolors="white", lw=0.8)
+        if title in numbers:
+            for (row, column), value in np.ndenumerate(profile):
+                if np.isfinite(value):
+                    color = "white" if value > 0.55 else INK
+                    place = (column + 0.5, row + 0.5)
+                    ax.annotate(f"{value:.2f}", place, ha="center", va="center", fontsize=SMALL, color=color)
         ax.set_title(title)
-        ax.set_xticklabels([f"$h_{i + 1}$" for i in range(mean.shape[1])])
+        ax.set_xticks(np.arange(len(names)) + 0.5, names)
+        ax.set_yticks(np.arange(len(classes)) + 0.5, classes if i % columns == 0 else [""] * len(classes))
+        ax.set_ylim(len(classes), 0)
         ax.tick_params(length=0)
-    axes[0].set_yticklabels(classes, rotation=0)
+        ax.spines[:].set_visible(False)
+    bar = fig.colorbar(cells, ax=axes, location="bottom", label="mean weight", shrink=0.6, aspect=30, pad=0.02)
+    bar.outline.set_visible(False)
     return fig
 
 
 @styled
 def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarray | None) -> Figure:
-    """For every class and layer, one dot per run (S, C, L), and the paper's value (C, L) as a cross."""
-    fig = new_figure(7.4, 1.4 + 0.26 * len(classes))
-    axes = row_of_axes(fig, profiles.shape[2], sharex=True, sharey=True)
-    rows, colors = np.arange(len(classes)), layer_colors(len(axes))
+    """For every class and layer, one dot per run (S, C, L), and the paper's value (C, L) as a cross.
+
+    The dots of a row lie at the heights of their runs, the same in every row.
+    """
+    layers = profiles.shape[2]
+    columns = min(layers, 3)
+    fig = new_figure(WIDTH, 0.5 + ceil(layers / columns) * (0.6 + 0.3 * len(classes)))
+    axes = grid_of_axes(fig, layers, columns, sharey=True, gridspec_kw={"wspace": 0.08})
+    rows, colors = np.arange(len(classes)), layer_colors(layers)
+    jitter = np.linspace(-0.25, 0.25, len(profiles))
     for i, ax in enumerate(axes):
-        for profile in profiles:
-            ax.plot(profile[:, i], rows, "o", ms=4, color=colors[i], alpha=0.55, mew=0)
+        for height, profile in zip(jitter, profiles, strict=True):
+            ax.plot(profile[:, i], rows + height, "o", ms=4, color=colors[i], alpha=0.6, mew=0, clip_on=False)
         if paper is not None:
-            ax.plot(paper[:, i], rows, "x", ms=6, color=PAPER, mew=1.6)
+            ax.plot(paper[:, i], rows, "x", ms=7, color=PAPER, mew=1.8, clip_on=False)
         ax.set_title(f"layer $h_{i + 1}$")
-        ax.grid(axis="y", color="#eeeeee", lw=0.8)
-        ax.set_axisbelow(True)
-        ax.set(xlim=(-0.04, 1.04), xlabel="mean weight")
+        for row in rows[:-1]:
+            ax.axhline(row + 0.5, color=FAINT, lw=0.6, alpha=0.4)
+        ax.set(xlim=(-0.04, 1.04), xlabel="mean weight", xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
     axes[0].set(yticks=rows, yticklabels=classes)
     axes[0].set_ylim(len(classes) - 0.5, -0.5)
     axes[-1].plot([], [], "o", ms=4, color=FAINT, label="one of our runs")
     if paper is not None:
-        axes[-1].plot([], [], "x", ms=6, color=PAPER, mew=1.6, label="paper")
-    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+        axes[-1].plot([], [], "x", ms=7, color=PAPER, mew=1.8, label="paper")
+    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -88,32 +117,31 @@ def profile_spread(profiles: np.ndarray, classes: Sequence[str], paper: np.ndarr
 def entropy_of_right_and_wrong(
     entropies: Sequence[tuple[np.ndarray, np.ndarray]], effects: Sequence[EntropyEffect]
 ) -> Figure:
-    """Left: share of predictions below each entropy, right and wrong, one line per run. Right: the AUROC of each run.
+    """Top: share of predictions below each entropy, right and wrong, one line per run. Below: the AUROC of each run.
 
     Args:
         entropies: for each run, those of right and of wrong predictions.
         effects: of the same runs.
     """
-    fig = new_figure(7.2, 2.9)
-    left, right = row_of_axes(fig, 2, width_ratios=[1.6, 1])
+    fig = new_figure(WIDTH, 4.4)
+    top, bottom = grid_of_axes(fig, 2, 1, height_ratios=[2.4, 1])
     grid = np.linspace(0, 1, 201)
     for side, color, label in ((0, MEASURED, "right"), (1, PAPER, "wrong")):
         curves = [np.searchsorted(np.sort(pair[side]), grid, side="right") / len(pair[side]) for pair in entropies]
         for curve in curves:
-            left.plot(grid, curve, color=color, lw=0.6, alpha=0.4)
-        left.plot(grid, np.mean(curves, axis=0), color=color, lw=2.2, label=f"{label} predictions")
-    left.set(xlabel="entropy of attention (0 one layer, 1 uniform)", ylabel="share below", xlim=(0, 1), ylim=(0, 1))
-    left.yaxis.set_major_formatter(PercentFormatter(1))
-    left.legend(loc="lower right", fontsize=8)
-    left.set_title("How diffuse attention is")
+            top.plot(grid, curve, color=color, lw=0.6, alpha=0.4)
+        top.plot(grid, np.mean(curves, axis=0), color=color, lw=2.2, label=f"{label} predictions")
+    top.set(xlabel="entropy of attention (0 one layer, 1 uniform)", ylabel="share below", xlim=(0, 1), ylim=(0, 1))
+    top.yaxis.set_major_formatter(PercentFormatter(1))
+    top.legend(loc="lower right")
+    top.set_title("How diffuse attention is")
     values = np.array([effect.auroc for effect in effects])
-    right.plot(values, np.linspace(-0.25, 0.25, len(values)), "o", ms=4, color=FAINT, alpha=0.7, mew=0)
-    interval(right, 0.5, estimate(values), INK)
-    right.axvline(0.5, color=FAINT, lw=0.8, ls=":")
-    right.text(0.5, 0.95, " no effect", fontsize=7, color="#555555", va="top")
-    right.set(
-        ylim=(-0.6, 1), yticks=[], xlim=(0.45, 1), xlabel="chance that a wrong prediction\nhas the higher entropy"
-    )
-    right.spines["left"].set_visible(False)
-    right.set_title("Effect, one dot per run")
+    bottom.plot(values, np.linspace(-0.3, 0.3, len(values)), "o", ms=4.5, color=FAINT, alpha=0.7, mew=0)
+    interval(bottom, 0.65, estimate(values), INK)
+    bottom.axvline(0.5, color=FAINT, lw=0.8, ls=":")
+    bottom.text(0.495, 0.65, "no effect", fontsize=SMALL, color=FAINT, va="center", ha="right")
+    bottom.set(ylim=(1, -0.6), yticks=[], xlabel="chance that a wrong prediction has the higher entropy")
+    bottom.set_xlim(min(0.4, values.min() - 0.05), 1)
+    bottom.spines["left"].set_visible(False)
+    bottom.set_title("Effect, one dot per run")
     return fig

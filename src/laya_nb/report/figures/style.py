@@ -3,19 +3,22 @@
 from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
+from math import ceil
 from typing import Any, ParamSpec
 from zlib import crc32
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
 from laya_nb.analysis.statistics import Estimate
 from laya_nb.heads import HEAD_LABELS
 
 PALETTE = sns.color_palette("colorblind").as_hex()
-INK, FAINT, PAPER = "#222222", "#8a8a8a", PALETTE[3]
+INK, FAINT, PAPER = "#222222", "#8a8a8a", "#c62828"
 MEASURED = PALETTE[0]  # what the book measured, LAYA's unless the figure says otherwise
 HEAD_COLORS = {
     "last_layer": PALETTE[7],
@@ -25,12 +28,20 @@ HEAD_COLORS = {
     "laya": MEASURED,
 }
 SPARE_COLORS = [PALETTE[4], PALETTE[6], PALETTE[8], PALETTE[9]]  # for heads without a colour of their own
-LAYER_COLORS = [PALETTE[9], PALETTE[4], PALETTE[0]]
+# A band of what is too small to matter, or of what chance does: translucent, as the dark theme inverts figures.
+BAND: dict[str, Any] = {"color": "#808080", "alpha": 0.15, "lw": 0, "zorder": 0}
 
+WIDTH = 5.4  # inches, the most: wider figures have unreadable letters on a phone
+SMALL = 8.5  # points: the smallest letters
 STYLE: dict[Any, Any] = {
-    "figure.dpi": 144,
+    "figure.dpi": 160,
     "figure.facecolor": "white",
-    "font.size": 9,
+    "font.size": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.columnspacing": 1.2,
+    "legend.handletextpad": 0.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10,
@@ -78,9 +89,17 @@ def head_label(head: str) -> str:
     return HEAD_LABELS.get(head, head)
 
 
+# Orange, magenta, blue: three hues that differ in lightness, too, and that the dark theme's inversion keeps apart.
+_EARLY_TO_LATE = LinearSegmentedColormap.from_list("early to late", ["#e8782f", "#a8327f", "#1f3f96"])
+
+
 def layer_colors(count: int) -> list[str]:
-    """One colour per layer, from the first to the last of `count`."""
-    return LAYER_COLORS[:count] if count <= len(LAYER_COLORS) else list(sns.color_palette("viridis", count).as_hex())
+    """One colour per layer, from the first (light) to the last (dark) of `count`, on one scale in the whole book."""
+    places = np.linspace(0, 1, count) if count > 1 else [1.0]
+    return [to_hex(color) for color in _EARLY_TO_LATE(places)]
+
+
+LAYER_COLORS = layer_colors(3)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -93,7 +112,20 @@ def row_of_axes(fig: Figure, columns: int, **options: Any) -> list[Axes]:
     return list(fig.subplots(1, columns, squeeze=False, **options)[0])
 
 
+def grid_of_axes(fig: Figure, count: int, columns: int, **options: Any) -> list[Axes]:
+    """That many axes, row by row, the last row maybe shorter; `options` go to `Figure.subplots`."""
+    axes = fig.subplots(ceil(count / columns), columns, squeeze=False, **options).flat
+    for spare in axes[count:]:
+        spare.remove()
+    return list(axes[:count])
+
+
+def legend_beside_title(ax: Axes, **options: Any) -> None:
+    """The axes' legend in the line of its title, at the right end."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.2, **options)
+
+
 def interval(ax: Axes, y: float, value: Estimate, color: str) -> None:
     """Draw a mean as a dot at height y, on the line of its interval."""
     ax.plot([value.low, value.high], [y, y], color=color, lw=2, solid_capstyle="round")
-    ax.plot(value.mean, y, "o", ms=5, color=color, mec="white", mew=0.8)
+    ax.plot(value.mean, y, "o", ms=6, color=color, mec="white", mew=0.8)

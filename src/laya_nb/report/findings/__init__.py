@@ -4,6 +4,19 @@ A chapter imports its own module, `from laya_nb.report.findings.depth import fin
 them: a chapter's outputs are as fresh as the modules that it loads, and those of the others are not among them.
 """
 
-from laya_nb.report.findings.base import MARGIN, ChapterFindings, Finding, load, load_all, show, shown, table
+from laya_nb.report.findings.base import (
+    MARGIN,
+    ChapterFindings,
+    Finding,
+    find,
+    in_plain_words,
+    load,
+    load_all,
+    show,
+    shown,
+    table,
+)
 
-__all__ = ["MARGIN", "ChapterFindings", "Finding", "load", "load_all", "show", "shown", "table"]
+__all__ = [
+    "MARGIN", "ChapterFindings", "Finding", "find", "in_plain_words", "load", "load_all", "show", "shown", "table",
+]  # fmt: skip

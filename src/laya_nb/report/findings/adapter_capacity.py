@@ -6,7 +6,7 @@ import numpy as np
 
 from laya_nb.analysis import selection
 from laya_nb.analysis.statistics import compare_all
-from laya_nb.report.findings.base import MARGIN, Finding, more_accurate, points
+from laya_nb.report.findings.base import MARGIN, Finding, as_number, more_accurate, points_and_seeds
 from laya_nb.report.tables import percent_table
 from laya_nb.runs import Result
 
@@ -32,13 +32,15 @@ def _widths(by_width: Sequence[Result], reference: int) -> list[Finding]:
     widest, narrowest = max([reference, *comparisons]), min([reference, *comparisons])
     if widest > reference:
         wide = comparisons[widest]
-        question = f"Do wider adapters help: {widest} in place of {reference}?"
-        found.append(Finding(question, points(wide), more_accurate(wide)))
+        label, question = f"d* = {widest} - {reference}", f"Do wider adapters help: {widest} in place of {reference}?"
+        found.append(Finding(label, question, points_and_seeds(wide), more_accurate(wide), **as_number(wide)))
     if narrowest < reference:
         narrow = comparisons[narrowest]
         answers = {"equivalent": f"No: the same within ±{MARGIN:g} points", "lower": "Yes", "higher": "No: they help"}
+        label = f"d* = {narrowest} - {reference}"
         question = f"Do narrow ones harm: {narrowest} in place of {reference}?"
-        found.append(Finding(question, points(narrow), answers.get(narrow.verdict(), "Undecided")))
+        answer = answers.get(narrow.verdict(), "Undecided")
+        found.append(Finding(label, question, points_and_seeds(narrow), answer, **as_number(narrow)))
     return found
 
 
@@ -47,6 +49,7 @@ def _choice(tried: Sequence[Result]) -> Finding:
     means = scores.mean(axis=1)
     ahead, luck = means.max() - means.mean(), selection.winners_curse(scores)
     return Finding(
+        "the best setting",
         f"Is the best of the paper's {len(scores)} settings better than the rest?",
         f"{ahead:.2f} points above their mean in validation; the best of equal ones: {luck.mean():.2f}",
         "No evidence: luck explains it" if ahead < np.quantile(luck, LUCK) else "Yes, more than luck explains",

@@ -1,15 +1,15 @@
 """A finding: one line of the book's table. How a chapter shows its own, and how others read them.
 
 A chapter shows what it found with `show`. When it is built, what it showed is written to a small file, which the
-introduction and README read: they repeat none of its work.
+introduction, the page of all findings and README read: they repeat none of its work.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from laya_nb.analysis.statistics import Comparison
+from laya_nb.analysis.statistics import Comparison, Estimate
 from laya_nb.support import paths
 
 if TYPE_CHECKING:
@@ -18,13 +18,31 @@ if TYPE_CHECKING:
 MARGIN = 0.5  # points of accuracy: less than this is too small to matter, by our choice
 
 
+Scale = Literal["points", "share"]
+"""What the number of a finding is: points of accuracy, or a share, correlation or AUROC, which lie between -1 and 1."""
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One line of the book's table: what was asked, the number with its uncertainty, and what it says."""
+    """One line of the book's table: what was asked, the number with its uncertainty, and what it says.
 
+    `label` is its short name, unique in its chapter: by it other pages refer to the finding, and figures name its row.
+    Where one number answers the question, `number` holds its mean and the ends of its 95 % interval, `scale` says what
+    it is, and `no_effect` which value would mean that there is nothing to see.
+    """
+
+    label: str
     question: str
     measured: str
     answer: str
+    number: tuple[float, float, float] | None = None
+    scale: Scale | None = None
+    no_effect: float | None = None
+
+
+def numbers(estimate: Estimate) -> tuple[float, float, float]:
+    """An estimate as a finding keeps it: mean, low and high end of the 95 % interval."""
+    return estimate.mean, estimate.low, estimate.high
 
 
 class ChapterFindings(NamedTuple):
@@ -68,7 +86,20 @@ def load(name: str) -> ChapterFindings:
         FileNotFoundError: for a chapter without findings.
     """
     written = json.loads(paths.published(f"findings/{name}.json").read_text(encoding="utf-8"))
-    return ChapterFindings(name, written["title"], [Finding(**one) for one in written["findings"]])
+    found = [Finding(**one | {"number": one["number"] and tuple(one["number"])}) for one in written["findings"]]
+    return ChapterFindings(name, written["title"], found)
+
+
+def find(chapter: str, label: str) -> Finding:
+    """One finding of a chapter.
+
+    Raises:
+        LookupError: for a label that the chapter has not; the message lists those that it has.
+    """
+    found = {finding.label: finding for finding in load(chapter).findings}
+    if label not in found:
+        raise LookupError(f"chapter {chapter!r} has no finding {label!r}; it has: {', '.join(map(repr, found))}")
+    return found[label]
 
 
 def load_all() -> list[ChapterFindings]:
@@ -92,6 +123,24 @@ def table(chapters: Sequence[ChapterFindings]) -> "Markdown":
     return Markdown(_markdown(header, rows))
 
 
+def in_plain_words(questions: Mapping[str, tuple[str, str]], small_print: bool = True) -> "Markdown":
+    """A few findings for readers in a hurry; for a notebook to show.
+
+    Args:
+        questions: the question in plain words, with the chapter and the label of the finding that answers it.
+        small_print: show what was measured below each answer.
+    """
+    from IPython.display import Markdown
+
+    rows = []
+    for question, (chapter, label) in questions.items():
+        found = find(chapter, label)
+        link = f"[{load(chapter).title.partition(':')[0]}]({chapter}.ipynb)"
+        measured = f" <br><small>{found.measured}</small>" if small_print else ""
+        rows.append((question, f"**{found.answer}**{measured}", link))
+    return Markdown(_markdown(("Question", "Answer", "Shown in"), rows))
+
+
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -108,6 +157,11 @@ def points(comparison: Comparison) -> str:
 def points_and_seeds(comparison: Comparison) -> str:
     """The same, and how many seeds it comes from."""
     return f"{points(comparison)}, {comparison.difference.n} seeds"
+
+
+def as_number(comparison: Comparison) -> dict[str, Any]:
+    """A difference of two accuracies as the last fields of a `Finding`."""
+    return {"number": numbers(comparison.difference), "scale": "points", "no_effect": 0.0}
 
 
 def more_accurate(comparison: Comparison) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from laya_nb.analysis.statistics import Comparison, compare_all, estimate
-from laya_nb.report.findings.base import MARGIN, Finding, more_accurate, points_and_seeds
+from laya_nb.report.findings.base import MARGIN, Finding, as_number, more_accurate, numbers, points_and_seeds
 from laya_nb.report.tables import percent_table
 from laya_nb.runs import Result, paper
 
@@ -43,7 +43,9 @@ def laya_attention(results: Sequence[Result]) -> np.ndarray:
 def accuracy(results: Sequence[Result], question: str) -> list[Finding]:
     """Whether LAYA is more accurate than the last layer alone, from runs of all heads; none without both of them."""
     gain = gain_of_laya(results)
-    return [] if gain is None else [Finding(question, points_and_seeds(gain), more_accurate(gain))]
+    if gain is None:
+        return []
+    return [Finding("LAYA - LastLayer", question, points_and_seeds(gain), more_accurate(gain), **as_number(gain))]
 
 
 def last_layer_weight(results: Sequence[Result], question: str, benchmark: str) -> Finding:
@@ -55,11 +57,15 @@ def last_layer_weight(results: Sequence[Result], question: str, benchmark: str) 
         benchmark: the paper's data set, as `paper.LAST_LAYER_WEIGHT` calls it.
     """
     weights = laya_attention(results).mean(axis=1)[:, -1]
+    mean = estimate(weights)
     spread = f"From {weights.min():.2f} to {weights.max():.2f}"
     return Finding(
+        "weight of the last layer",
         question,
-        f"{estimate(weights):.2f}; paper: about {paper.LAST_LAYER_WEIGHT[benchmark]}",
+        f"{mean:.2f}, {len(weights)} runs; paper: about {paper.LAST_LAYER_WEIGHT[benchmark]}",
         f"{spread}: the seed decides" if np.ptp(weights) > UP_TO_THE_SEED else f"{spread}, much the same in every run",
+        numbers(mean),
+        "share",
     )
 
 

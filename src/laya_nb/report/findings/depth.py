@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from laya_nb.analysis.statistics import estimate, slopes
-from laya_nb.report.findings.base import Finding
+from laya_nb.report.findings.base import Finding, numbers
 from laya_nb.report.tables import attention_table, effective_layers
 from laya_nb.runs import Result
 
@@ -34,8 +34,17 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
     else:
         many = "Undecided: the seed matters"
     return [
-        Finding("Does LAYA gain more in deeper networks?", f"{slope:+.2f} points for each further layer", grows),
         Finding(
+            "LAYA's gain per further layer",
+            "Does LAYA gain more in deeper networks?",
+            f"{slope:+.2f} points for each further layer, {slope.n} seeds",
+            grows,
+            numbers(slope),
+            "points",
+            0.0,
+        ),
+        Finding(
+            "layers used",
             f"Of {deepest} layers, how many does attention use?",
             f"{used:.1f} (exponential of the entropy of the mean weights)",
             many,

@@ -6,9 +6,11 @@ import pandas as pd
 
 from laya_nb.analysis.statistics import compare_all
 from laya_nb.report.findings import benchmark
-from laya_nb.report.findings.base import MARGIN, Finding, more_accurate, points_and_seeds
+from laya_nb.report.findings.base import MARGIN, Finding, as_number, more_accurate, points_and_seeds
 from laya_nb.report.tables import percent_table
 from laya_nb.runs import Result
+
+LABELS: dict[object, str] = {"scalar_mix": "ScalarMix", "equal_mix": "equal weights"}
 
 
 def findings_of(heads: Sequence[Result], probes: Sequence[Result]) -> list[Finding]:
@@ -28,16 +30,21 @@ def findings_of(heads: Sequence[Result], probes: Sequence[Result]) -> list[Findi
         last: "a probe of the last layer",
         best: f"a probe of the best layer, {best}",
     }
-    if "scalar_mix" in set(read["head"]):
-        rivals["scalar_mix"] = "ScalarMix, one weight per layer for all inputs"
+    fixed = {
+        "scalar_mix": "ScalarMix, one weight per layer for all inputs",
+        "equal_mix": "an equal mix of all layers",
+    }
+    rivals |= {head: what for head, what in fixed.items() if head in set(read["head"])}
     rows = pd.concat([read.assign(reader=read["head"]), probed.assign(reader=probed["layer"])])
     rows = rows[rows["reader"].isin({"laya", *rivals})]
     gains = {rival: compare_all(rows, "accuracy", rival, MARGIN, by="reader")["laya"] for rival in rivals}
     return [
         Finding(
+            f"LAYA - {LABELS.get(rival, rival)}",
             f"Frozen transformer: is LAYA more accurate than {what}?",
             points_and_seeds(gains[rival]),
             more_accurate(gains[rival]),
+            **as_number(gains[rival]),
         )
         for rival, what in rivals.items()
     ]

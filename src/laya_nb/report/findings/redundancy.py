@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from laya_nb.analysis.attention import entropy
 from laya_nb.analysis.statistics import estimate
-from laya_nb.report.findings.base import Finding
+from laya_nb.report.findings.base import Finding, numbers
 from laya_nb.runs import Result
 
 IGNORED = 0.05  # a layer with a smaller mean weight than this has next to no say
@@ -16,11 +16,16 @@ def findings_of(as_it_is: Sequence[Result], three_copies: Sequence[Result], nois
     on_noise = [result.attention[:, 0].mean() for result in noisy]
     return [
         Finding(
+            "entropy on three copies of a layer",
             "Does a sharp profile show that layers differ?",
-            f"entropy on three copies of one layer {copies:.2f}, on three layers {real:.2f}",
+            f"entropy, from 0 sharp to 1 even: {copies:.2f} on copies, {real:.2f} on layers, {copies.n} runs",
             "No: copies give one as sharp" if copies.low <= real.high else "Copies give a more diffuse one",
+            numbers(copies),
+            "share",
+            1.0,
         ),
         Finding(
+            "weight of noise",
             "Is a layer of noise ignored?",
             f"mean weight at most {max(on_noise):.4f} in {len(on_noise)} runs",
             "Yes" if max(on_noise) < IGNORED else "Not always",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from laya_nb.analysis.statistics import Estimate, estimate, slopes
-from laya_nb.report.findings.base import MARGIN, Finding
+from laya_nb.report.findings.base import MARGIN, Finding, numbers
 from laya_nb.report.tables import attention_table
 from laya_nb.runs import Result
 
@@ -31,11 +31,23 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
         undone = "It may"
     return [
         Finding(
+            "ten times the temperature",
             "Does the temperature change accuracy?",
-            f"{gain:+.2f} points for ten times τ",
+            f"{gain:+.2f} points for ten times τ, {gain.n} seeds",
             _trend(gain, low, high),
+            numbers(gain),
+            "points",
+            0.0,
         ),
-        Finding("Does the scorer undo the temperature?", f"range of s(x) grows as τ to the power {power:.2f}", undone),
+        Finding(
+            "share of τ that the scorer undoes",
+            "Does the scorer undo the temperature?",
+            f"range of s(x) grows as τ to the power {power:.2f}, {power.n} seeds",
+            undone,
+            numbers(power),
+            "share",
+            0.0,
+        ),
     ]
 
 

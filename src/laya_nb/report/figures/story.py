@@ -1,0 +1,85 @@
+"""The book at a glance: one picture of what the seed decides, one of all findings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from laya_nb.report.figures.style import FAINT, INK, SMALL, WIDTH, layer_colors, new_figure, styled
+from laya_nb.report.findings import ChapterFindings, Finding
+
+TITLES = {
+    "points": "Differences of accuracy, in points",
+    "share": "Weights, correlations and AUROCs",
+}
+
+
+@styled
+def same_images_many_seeds(images: np.ndarray, attention: np.ndarray, seeds: Sequence[int]) -> Figure:
+    """The same images seen by networks that differ in the seed: below each image one bar per network.
+
+    Args:
+        images: (N, H, W).
+        attention: the networks' weights on these images, (S, N, L); a bar is divided into L parts by them.
+        seeds: of the S networks.
+    """
+    count, layers = len(images), attention.shape[2]
+    fig = new_figure(WIDTH, 1.15 + 0.3 * len(seeds))
+    axes = fig.subplots(2, count, height_ratios=[0.65, 0.3 * len(seeds)], sharey="row", squeeze=False)
+    colors = layer_colors(layers)
+    rows = np.arange(len(seeds))
+    for i, (top, bottom) in enumerate(axes.T):
+        top.imshow(images[i], cmap="gray_r")
+        top.axis("off")
+        left = np.zeros(len(seeds))
+        for layer in range(layers):
+            weights = attention[:, i, layer]
+            bottom.barh(rows, weights, left=left, height=0.72, color=colors[layer], label=f"layer {layer + 1}")
+            left += weights
+        bottom.set(xlim=(0, 1), xticks=[])
+        bottom.spines[:].set_visible(False)
+        bottom.tick_params(left=False)
+    axes[1, 0].set(yticks=rows, yticklabels=[f"seed {seed}" for seed in seeds])
+    axes[1, 0].set_ylim(len(seeds) - 0.5, -0.5)
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    fig.legend(handles, [f"weight on {label}" for label in labels], loc="outside lower center", ncols=layers)
+    return fig
+
+
+@styled
+def forest(chapters: Sequence[ChapterFindings]) -> Figure:
+    """Every finding that is one number, with its 95 % interval: differences of accuracy above, all else below.
+
+    A dark interval leaves out the value that would mean no effect, marked by a line across; a grey one holds it, or
+    there is no such value.
+    """
+    rows: dict[str, list[tuple[str, Finding]]] = {scale: [] for scale in TITLES}
+    for chapter in chapters:
+        for found in chapter.findings:
+            if found.scale is not None:
+                rows[found.scale].append((f"{chapter.title.partition(':')[0]}: {found.label}", found))
+    shown = {scale: named for scale, named in rows.items() if named}
+    counts = [len(named) for named in shown.values()]
+    fig = new_figure(WIDTH, 0.9 * len(shown) + 0.4 * sum(counts))
+    axes = fig.subplots(len(shown), 1, height_ratios=[count + 1 for count in counts], squeeze=False)[:, 0]
+    for ax, (scale, named) in zip(axes, shown.items(), strict=True):
+        for y, (name, found) in enumerate(named):
+            _row(ax, y, name, found)
+        ax.set(yticks=[], ylim=(len(named) - 0.3, -0.75), title=TITLES[scale])
+        ax.spines["left"].set_visible(False)
+    return fig
+
+
+def _row(ax: Axes, y: float, name: str, found: Finding) -> None:
+    """A finding's name above its mean and interval."""
+    if found.number is None:
+        raise ValueError(f"finding {found.label!r} has a scale and no number")
+    mean, low, high = found.number
+    clear = found.no_effect is not None and not low <= found.no_effect <= high
+    color = INK if clear else FAINT
+    ax.text(0, y - 0.3, name, transform=ax.get_yaxis_transform(), fontsize=SMALL, va="center")
+    if found.no_effect is not None:
+        ax.plot([found.no_effect] * 2, [y - 0.05, y + 0.45], color=FAINT, lw=1)
+    ax.plot([low, high], [y + 0.2] * 2, color=color, lw=2, solid_capstyle="round")
+    ax.plot(mean, y + 0.2, "o", ms=6, color=color, mec="white", mew=0.8)
