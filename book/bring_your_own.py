@@ -15,11 +15,15 @@
 #
 # [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/bring_your_own.ipynb)
 #
-# - A network of your own, on data of your own: some thirty lines from the names of its layers to a depth profile.
-# - The trained model in a folder or on the Hugging Face Hub, and back, equal to the bit.
-# - The same model where this package is not: as a `torch.export` program and as an ONNX file.
+# **Question.** How do you put a LAYA head on a network of your own, look at its depth profile, and share the model?
+#
+# **Why it matters.** This book measures a few small networks. What your network does with its layers, only your network
+# can tell.
+#
+# **Answer.** Name its layers, and put the head on top. From a plain PyTorch module to a depth profile it takes some thirty
+# lines:
 
-# %% tags=["hide-input"] extras=["chapters", "export"]
+# %% tags=["hide-input"] extras=["chapters", "export"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
 import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
@@ -49,15 +53,20 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters"] tiny={"max_epochs": 1, "seeds": [0, 1]}
+# %% tags=["parameters", "hide-input"] tiny={"max_epochs": 1, "seeds": [0, 1]} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 seeds: list[int] = [0, 1, 2]  # one run of each network for each seed; at least two
 temperature: float = 1.5  # of LAYA's attention
 max_epochs: int = 10  # the longest run, in passes over the data
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Check the parameters", "code_prompt_hide": "Check the parameters"}
 from laya_nb.report import parameters
 
 parameters.check(globals())
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Diagram: four blocks of a network of yours are tapped by name. Their hidden states h1 to h4 go into a LAYA head, which gives the class and the weights of the layers. The whole can be saved with save_pretrained, torch.export or as an ONNX file."}, "figure": {"caption": "A LAYA head on any network: its layers are tapped by name, and nothing in the network changes.", "name": "fig-any-network"}}
+from laya_nb import figures
+
+figures.on_top_of_any_network()
 
 # %% [markdown]
 # ## Your data
@@ -178,8 +187,6 @@ transformers = [train_on_top_of(RowTransformer, seed) for seed in seeds]
 # %% tags=["nbval-ignore-output"]
 import numpy as np
 
-from laya_nb import figures
-
 trained = {"convolutions": conv_nets, "transformer": transformers}
 found = {}
 for name, models in trained.items():
@@ -195,13 +202,14 @@ for name, predictions in found.items():
 
 figures.mean_weights(panels)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Heat maps of ten digits by four blocks. Convolutions: 1.00 on the last block for every digit, without spread. Transformer: for most digits about 0.6 on the second and 0.3 on the last block, with standard deviations over runs above 0.5."}, "figure": {"caption": "Mean weight of each block for each digit, with the standard deviation over runs.", "name": "fig-own-classes"}}
+# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Six small heat maps of ten digits by four blocks, one for each network and seed. Convolutions: all weight on the last block, for every digit and seed. Transformer: most weight on the second block with two seeds, on the last with the third."}, "figure": {"caption": "Mean weight of each block for each digit, one map per network and seed.", "name": "fig-own-classes"}}
 from laya_nb.analysis.attention import class_profiles
 
-panels = {}
+names, panels = [f"$h_{i}$" for i in (1, 2, 3, 4)], {}
 for name, predictions in found.items():
     weights = [p.attention.numpy() for p in predictions]
-    panels[name] = class_profiles(weights, test.y.numpy(), len(classes))
+    profiles = class_profiles(weights, test.y.numpy(), len(classes))
+    panels |= {f"{name[:6]}., {seed}": (names, profile) for seed, profile in zip(seeds, profiles)}
 
 figures.class_heatmaps(panels, classes)
 
@@ -209,8 +217,8 @@ figures.class_heatmaps(panels, classes)
 # With convolutions each of the three runs puts all weight on the last block, to two decimals, for every digit. So LAYA
 # has become the usual head with an adapter before it, and the profile says so.
 #
-# With the transformer the weight is elsewhere, and where depends on the seed: two runs favour the second block, one the last. Standard deviations above 0.5, for weights between 0 and 1, say
-# the same of the digits. A single run would have shown a clear picture, and the next seed another one
+# With the transformer the weight is elsewhere, and where depends on the seed: two runs favour the second block, one the
+# last. A single run would have shown a clear picture, and the next seed another one
 # ([the chapter on depth profiles](depth_profiles.ipynb) finds the same elsewhere).
 #
 # ## Save, share, load
@@ -299,7 +307,8 @@ for name, a, b in zip(expected._fields, outputs, expected):
 
 # %% [markdown]
 # So whoever runs the model gets the weights with every answer; they cost the adapters and the scorer, which a plain
-# classifier does without. What they are worth as an explanation is another question: [the chapter on stability](stability.ipynb) asks it.
+# classifier does without. What they are worth as an explanation is another
+# question: [the chapter on stability](stability.ipynb) asks it.
 #
 # ## What we found
 #
@@ -309,9 +318,11 @@ for name, a, b in zip(expected._fields, outputs, expected):
 # - In these runs the convolutional network's head reads its last block alone. The transformer's reads the second or
 #   the last one, depending on the seed.
 #
-# Three short runs of two small networks on one small data set prove nothing about LAYA, nor about convolutions and
-# transformers. Neither network was tuned, and neither was compared with another head. They show how to ask your own
-# network, and that one seed is too few.
+# ## What this does not show
+#
+# Anything about LAYA, convolutions or transformers: these are three short runs of two small networks on one small data
+# set. Neither network was tuned, and neither was compared with another head. They show how to ask your own network, and
+# that one seed is too few.
 #
 # ## Exercises
 #
@@ -323,7 +334,8 @@ for name, a, b in zip(expected._fields, outputs, expected):
 #
 # ```{dropdown} Solutions
 # 1. `compare(laya, last_layer, margin=0.5)` takes two lists of accuracies, paired by seed, and says `undecided` where
-#    they scatter too much. The introduction shows how such a comparison is read.
+#    they scatter too much. [The chapter on Fashion-MNIST](fashion_mnist.ipynb#how-to-read-these-tables)
+#    says how such a comparison is read.
 # 2. One line before the network is tapped. A network without a parameter to train stays in evaluation mode, too, so
 #    dropout and batch statistics stand still. This one was never trained, so expect little; for frozen networks that know
 #    something, see [the chapter on a frozen transformer](frozen_transformer.ipynb).
@@ -345,3 +357,5 @@ for name, a, b in zip(expected._fields, outputs, expected):
 # **To go further**, replace `digits` and `ConvNet`. A network that takes several inputs, as those of Transformers do, is
 # given a dictionary, in place of `images`; where it has an `attention_mask`, padding is left out of the average. `fit`
 # and `predict` take single tensors only, so write the loop: `model(batch).logits` is all that a loss needs.
+#
+# **Run time:** half a minute; everything is trained as you read.

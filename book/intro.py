@@ -15,12 +15,14 @@
 #
 # [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/intro.ipynb)
 #
-# A network computes a hidden state at every layer, and its output usually reads only the last.
-# LAYA {cite}`laya` reads them all: for each input it computes a weight for every layer, and classifies their weighted sum.
-# The weights come for free with each prediction and look like an explanation of it: *this image was decided at layer 2*.
+# A network computes a hidden state at every layer, and its output usually reads only the last one.
+# LAYA {cite}`laya` is an output head that reads them all: for each input it gives every layer a weight and classifies
+# the weighted sum. Its paper reports gains in accuracy and calls the weights an explanation: *this image was decided at
+# layer 2*. This book puts both claims to the test.
 #
-# This book asks what the paper did not. Is the gain in accuracy real? Do the weights mean anything?
-# Every number here comes from networks that this project trained, and every chapter can be run and changed.
+# **What we found:** on the paper's three benchmarks LAYA is not more accurate than reading the last layer alone, and its
+# weights describe one trained network, not the data: on two of the three, the next seed gives the same image to
+# another layer.
 
 # %% tags=["remove-input"] extras=["chapters"]
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
@@ -54,7 +56,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
 
 # %% tags=["parameters", "remove-input"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "seeds": [0, 1]}
 dataset: str = "fashion_mnist"  # or "fashion_mnist_sample": 4,000 images, no download
-seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # one run of every head per seed
+seeds: list[int] = [0, 1, 2, 3, 4, 5]  # one LAYA network for each
 max_epochs: int = 50  # the longest run, in passes over the data
 
 # %% tags=["remove-input"]
@@ -62,51 +64,60 @@ from laya_nb.report import parameters
 
 parameters.check(globals())
 
-# %% [markdown]
-# ## LAYA in one picture
+import numpy as np
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Diagram: an input passes through three layers. Each layer's hidden state goes through its own adapter. A scorer turns the three adapted states into three weights that sum to one, here 0.1, 0.2 and 0.7. The weighted sum of the adapted states gives the class."}, "figure": {"caption": "The LAYA head. All hidden states are mapped to one width. A scorer sees them together and gives each layer a weight; the class is read from the weighted sum. The weights differ from input to input.", "name": "fig-head"}}
-from laya_nb import figures
-
-figures.head_diagram()
-
-# %% [markdown]
-# [The chapter on the mechanism](mechanism.ipynb) builds this head step by step.
-#
-# ## What the book finds
-#
-# The paper's first benchmark is Fashion-MNIST {cite}`fashion_mnist`, with a network of three hidden layers.
-# We trained it under the paper's protocol, with five heads and ten seeds each.
-# Two heads with the same seed start from the same backbone and see the same data in the same order, so they are compared seed by seed.
-
-# %% tags=["remove-input"]
-from laya_nb.runs import BENCHMARK_HEADS, ResultStore, grid, sweep
+from laya_nb import data, figures
+from laya_nb.data.images import sample_test_rows
+from laya_nb.report import findings
+from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.training import TrainingConfig
 
 protocol = TrainingConfig(max_epochs=max_epochs)
-runs = grid(dataset=[dataset], head=BENCHMARK_HEADS, seed=seeds, protocol=[protocol])
+runs = grid(dataset=[dataset], head=["laya"], seed=seeds, protocol=[protocol])
 results = sweep(runs, ResultStore())
 
-# %% tags=["hide-input", "main-figure"] mystnb={"image": {"alt": "Two panels. Left, test accuracy of five heads with ten seeds each: all means lie between 89.1 and 89.4 percent; the four means that the paper reports lie between 87.9 and 88.3. Right, each head's difference from LastLayer with its 95 percent interval: all four intervals contain zero, and only ScalarMix's reaches past plus or minus half a point, to 0.53."}, "figure": {"caption": "Left: test accuracy on Fashion-MNIST. Right: difference from LastLayer, seeds paired, with 95 % intervals; the grey band marks differences that we call too small to matter.", "name": "fig-main"}}
-from laya_nb.report import findings, tables
-from laya_nb.runs import paper
-from laya_nb.statistics import compare_all
-
-table = tables.percent_table(results)
-comparisons = compare_all(table, "accuracy", "last_layer", findings.MARGIN, primary="laya")
-figures.accuracy_and_differences(table, comparisons, paper.ACCURACY["fashion_mnist"])
+# %% tags=["remove-input", "main-figure"] mystnb={"image": {"alt": "Eight images of clothes in a row. Below each of them six bars, one for each seed, divided by the weights that the network gave to its three layers. Nearly every bar has a single colour, and below each image the colour changes from seed to seed: with one seed the shirt is decided at layer 2, with another at layer 3, with a third at layer 1."}, "figure": {"caption": "Eight test images of Fashion-MNIST and six networks that differ in nothing but the random seed. A bar shows how one network shares its attention among its three layers for the image above.", "name": "fig-seeds"}}
+rows = sample_test_rows() if dataset == "fashion_mnist" else np.arange(1000)
+images, labels = data.load("fashion_mnist_sample").test
+first = [int((labels == label).nonzero()[0]) for label in (0, 1, 2, 3, 5, 7, 8, 9)]
+attention = np.stack([result.attention[rows[first]] for result in results])
+figures.same_images_many_seeds(images[first, 0].numpy(), attention, seeds)
 
 # %% [markdown]
-# The chapters ask more than this. Some take the head apart, one setting at a time. Others take it beyond the first
-# benchmark: to small colour pictures, read by a convolutional network, to reviews of films, read by a recurrent one, and
-# to a pretrained network that stays as it is. There a head has most to do, because the network cannot put into its last
-# layer what the head needs. All findings, each with a link to the chapter that shows it:
+# All six networks are about equally accurate. Each of them looks as if it knew at which layer a shirt is decided. They
+# do not agree on which ([the chapter on stability](stability.ipynb)).
+#
+# ## Five findings
 
-# %% tags=["hide-input"]
-findings.table(findings.load_all())
+# %% tags=["remove-input"]
+findings.in_plain_words({
+    "Is LAYA more accurate than a head that reads the last layer?": ("fashion_mnist", "LAYA - LastLayer"),
+    "On a frozen network, whose last layer is not its best: is it better than one fixed weight per layer?":
+        ("frozen_transformer", "LAYA - ScalarMix"),
+    "Do two runs of one network look at the same layer, image by image?":
+        ("depth_profiles", "same top layer in two runs, beyond chance"),
+    "Sharp weights, different for each class: do they show that the layers differ?": ("redundancy", "entropy on three copies of a layer"),
+    "Is the best of the paper's settings better than the rest?": ("adapter_capacity", "the best setting"),
+})
 
 # %% [markdown]
+# Small print: what was measured, with its 95 % interval. [All findings](findings.ipynb) stand on a page of their own,
+# and [the last chapter](conclusion.ipynb) says what to use when, and what is still open. Every number in this book
+# comes from networks that this project trained. Every chapter can be run and changed
+# ([run it yourself](run_it_yourself.md)).
+#
+# ## LAYA in one picture
+
+# %% tags=["remove-input"] mystnb={"image": {"alt": "Diagram: an input passes through three layers. Each layer's hidden state goes through its own adapter. A scorer turns the three adapted states into three weights that sum to one, here 0.1, 0.2 and 0.7. The weighted sum of the adapted states gives the class."}, "figure": {"caption": "The LAYA head. Adapters bring all hidden states to one width. A scorer sees them together and gives each layer a weight; the class is read from the weighted sum. The weights differ from input to input.", "name": "fig-head"}}
+figures.head_diagram()
+
+# %% [markdown]
+# [The first chapter](mechanism.ipynb) builds this head step by step.
+#
 # ## How to read on
+#
+# In a hurry? Read [the benchmark](fashion_mnist.ipynb), [the chapter on stability](stability.ipynb) and
+# [the conclusion](conclusion.ipynb). Each chapter opens with its question and a picture of the answer.
 #
 # <!-- chapters -->
 #
@@ -114,25 +125,34 @@ findings.table(findings.load_all())
 #
 # - [The mechanism, step by step](mechanism.ipynb)
 # - [Fashion-MNIST: is the gain real?](fashion_mnist.ipynb)
-# - [Depth profiles: which layers, and says who?](depth_profiles.ipynb)
 #
-# **Ablations**
+# **What the weights say**
+#
+# - [Depth profiles: the data or the seed?](depth_profiles.ipynb)
+# - [Stability: can one run be trusted as an explanation?](stability.ipynb)
+# - [Redundancy: copies, noise, and two ways to collapse](redundancy.ipynb)
+#
+# **Settings**
 #
 # - [Temperature: sharper attention, same accuracy?](temperature.ipynb)
 # - [Adapter capacity: how wide must the adapters be?](adapter_capacity.ipynb)
 # - [Depth: does the gain grow with the network?](depth.ipynb)
-# - [Redundancy: copies, noise, and two ways to collapse](redundancy.ipynb)
-# - [Stability: can one run be trusted as an explanation?](stability.ipynb)
 #
-# **Beyond the MLP**
+# **Other networks**
 #
 # - [CIFAR-10: the paper's second benchmark](cifar10.ipynb)
 # - [IMDB: the paper's third benchmark](imdb.ipynb)
 # - [A frozen transformer: does LAYA find the best layer?](frozen_transformer.ipynb)
+#
+# **Use it**
+#
 # - [Bring your own: any network, any data](bring_your_own.ipynb)
+# - [What to use when](conclusion.ipynb)
 #
-# **Using this book**
+# **Reference**
 #
+# - [All findings](findings.ipynb)
+# - [Appendix: the statistics of stability](stability_statistics.ipynb)
 # - [Run it yourself](run_it_yourself.md)
 # - [References](references.md)
 #

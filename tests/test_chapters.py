@@ -24,6 +24,8 @@ from chapter_files import BOOK, ROOT, chapter_names, code_cells, parameters_cell
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from laya_nb.report import findings
+
 NAME = "depth_profiles"
 
 
@@ -72,7 +74,7 @@ def stream(text: str) -> Callable[[NotebookNode], None]:
 
 
 def no_alt_text(built: NotebookNode) -> None:
-    next(cell for cell in built.cells if "mystnb" in cell.metadata).metadata.mystnb.image.alt = ""
+    next(cell for cell in built.cells if "figure" in cell.metadata.get("mystnb", {})).metadata.mystnb.image.alt = ""
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_the_kernel_tells_what_it_loaded_read_and_found(tmp_path: Path) -> None:
     show = """\
 from laya_nb.report import findings
 paths.published("results/a.json")
-findings.show([findings.Finding("Is it?", "1.0", "Yes")], headline="It is")"""
+findings.show([findings.Finding("gain", "Is it?", "1.0", "Yes")], headline="It is")"""
     code = ["from laya_nb.support import paths", chapters.QUESTION, show, chapters.QUESTION]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in code])
     NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
@@ -183,7 +185,8 @@ findings.show([findings.Finding("Is it?", "1.0", "Yes")], headline="It is")"""
     assert (before["findings"], before["headline"], before["reads"]) == ([], None, [])
     assert "laya_nb/support/paths.py" in before["modules"]
     assert "laya_nb/report/findings/base.py" not in before["modules"]
-    assert after["findings"] == [{"question": "Is it?", "measured": "1.0", "answer": "Yes"}]
+    (found,) = after["findings"]
+    assert findings.Finding(**found) == findings.Finding("gain", "Is it?", "1.0", "Yes")
     assert (after["headline"], after["reads"]) == ("It is", ["results/a.json"])
     assert "laya_nb/report/findings/base.py" in after["modules"]
 

@@ -14,7 +14,8 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 FINDINGS = "data/findings"  # what each chapter found, for the introduction and README
-FIRST = "intro"  # it shows what the others found, so it is executed last
+FIRST = "intro"
+SUMMARIES = {FIRST, "findings", "conclusion"}  # they show what the others found, so they are executed last
 
 
 def toc() -> list[tuple[str, list[str]]]:
@@ -32,7 +33,7 @@ def chapter_names() -> list[str]:
 
 def execution_order() -> list[str]:
     """The chapters in the order in which they are executed: the introduction last."""
-    return sorted(chapter_names(), key=lambda name: name == FIRST)
+    return sorted(chapter_names(), key=lambda name: name in SUMMARIES)
 
 
 def title(page: str) -> str:

@@ -10,7 +10,7 @@ import textwrap
 import tomllib
 from pathlib import Path
 
-from chapter_files import BOOK, FINDINGS, FIRST, ROOT, chapter_names, title, toc
+from chapter_files import BOOK, FINDINGS, FIRST, ROOT, SUMMARIES, chapter_names, title, toc
 
 # What Colab installs and opens. A release sets it to its tag, "v0.2.0" for instance.
 REF = "main"
@@ -142,7 +142,9 @@ def generated() -> dict[Path, str]:
     text = with_region(readme, readme.read_text(), "chapters", colab_links())
     texts = {
         readme: with_region(readme, text, "headlines", headlines()),
-        ROOT / FINDINGS / "order.json": json.dumps([name for name in chapter_names() if name != FIRST], indent=1)
+        ROOT / FINDINGS / "order.json": json.dumps(
+            [name for name in chapter_names() if name not in SUMMARIES], indent=1
+        )
         + "\n",
         ROOT / "data" / "SHA256SUMS": checksums(),
     }

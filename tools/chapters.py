@@ -28,6 +28,7 @@ from chapter_files import (
     FINDINGS,
     FIRST,
     ROOT,
+    SUMMARIES,
     chapter_names,
     code_cells,
     digest,
@@ -59,8 +60,7 @@ _loaded = [m.__file__ for name, m in sys.modules.items() if name.split(".")[0] =
 print(json.dumps({
     "modules": sorted(Path(file).relative_to(_package.parent).as_posix() for file in _loaded if file),
     "reads": _asked("support.paths", "published_files_read", list)(),
-    "findings": [{part: getattr(f, part) for part in ("question", "measured", "answer")}
-                 for f in _asked("report.findings.base", "shown", [])],
+    "findings": [vars(f) for f in _asked("report.findings.base", "shown", [])],
     "headline": _asked("report.findings.base", "shown_headline", None),
 }))"""
 
@@ -81,7 +81,7 @@ def execute(name: str, kernel: str = "python3") -> tuple[NotebookNode, dict[str,
 
 def keep(name: str, notebook: NotebookNode, answer: dict[str, Any]) -> None:
     """Write an executed chapter and what it found."""
-    if name != FIRST:  # the introduction repeats what the others found
+    if name not in SUMMARIES:
         found = {"title": title(f"book/{name}"), "findings": answer["findings"], "headline": answer["headline"]}
         path = ROOT / FINDINGS / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
@@ -94,9 +94,9 @@ def keep(name: str, notebook: NotebookNode, answer: dict[str, Any]) -> None:
 
 
 def build(names: list[str]) -> None:
-    """Execute chapters, two at a time, each into its .ipynb; the introduction after all others."""
+    """Execute chapters, two at a time, each into its .ipynb; those that sum up the others come last."""
     with warm_kernels() as kernel, ThreadPoolExecutor(2) as pool:
-        for group in (set(names) - {FIRST}, set(names) & {FIRST}):
+        for group in (set(names) - SUMMARIES, set(names) & SUMMARIES):
             started = {pool.submit(execute, name, kernel): name for name in names if name in group}
             for done in as_completed(started):
                 keep(started[done], *done.result())

@@ -1,0 +1,112 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What to use when
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/conclusion.ipynb)
+#
+# **Question.** After all these measurements: should you use LAYA, and what may you read from its weights?
+#
+# **Answer.** So far as we measured, and no further:
+
+# %% tags=["remove-input"] extras=["chapters"]
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
+from importlib import metadata, util
+from pathlib import Path
+
+extras, missing = ["chapters"], []
+
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
+
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters", "remove-input"] tiny={"small_print": false}
+small_print: bool = True  # show what was measured below each answer
+
+# %% tags=["remove-input"]
+from laya_nb.report import parameters
+
+parameters.check(globals())
+
+# %% tags=["remove-input"]
+from laya_nb.report import findings
+
+questions = {
+    "You train a network and its head together, as in Fashion-MNIST. Will LAYA be more accurate?":
+        ("fashion_mnist", "LAYA - LastLayer"),
+    "The network is convolutional, as in CIFAR-10?": ("cifar10", "LAYA - LastLayer"),
+    "It is recurrent and reads text, as in IMDB?": ("imdb", "LAYA - LastLayer"),
+    "Your network is frozen. Is LAYA better than its last layer?": ("frozen_transformer", "LAYA - h6"),
+    "Is it better than its best layer, found with a probe of each?": ("frozen_transformer", "LAYA - h5"),
+    "Is it better than one weight per layer for all inputs?": ("frozen_transformer", "LAYA - ScalarMix"),
+    "How much of a class profile would another seed repeat?":
+        ("stability", "class profile common to all runs"),
+    "Does a clear profile show that layers differ?": ("redundancy", "entropy on three copies of a layer"),
+    "May you read from the weights which classes the network treats alike?":
+        ("stability", "which classes are alike, in two runs"),
+    "Does attention ignore a layer that knows nothing?": ("redundancy", "weight of noise"),
+}
+findings.in_plain_words(questions, small_print)
+
+# %% [markdown]
+# ## Our advice
+#
+# - **You train the network yourself.** Read the last layer. In three benchmarks we found no gain from reading more, and one
+#   loss ([Fashion-MNIST](fashion_mnist.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
+# - **Your network is frozen.** Do not trust its last layer. Fit a linear probe to every layer, which takes seconds once the
+#   features are kept, and a fixed mix of all layers. On our one frozen network the fixed mix won
+#   ([a frozen transformer](frozen_transformer.ipynb)).
+# - **You want to explain a prediction by layers.** Train several seeds before you believe a profile, and report how far they
+#   agree ([stability](stability.ipynb)). Check with copies of a layer what a sharp profile is worth
+#   ([redundancy](redundancy.ipynb)).
+# - **You want to spot mistakes.** Use the network's confidence. The entropy of attention is a weaker sign wherever we
+#   compared the two ([depth profiles](depth_profiles.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
+# - **You use LAYA all the same.** Try narrow adapters first ([adapter capacity](adapter_capacity.ipynb)). Choose the
+#   temperature for the reader of the weights: accuracy gives no reason to prefer one ([temperature](temperature.ipynb)).
+#   And before you report the best of many settings, find out how good luck would make it.
+#
+# ## Limits
+#
+# The networks are small, the data sets few and well known, and the seeds five to twenty. Half a point of accuracy
+# is our choice of what matters. Where a chapter says *undecided*, more seeds may decide. The frozen network is a single
+# one, on a single task.
+#
+# ## What is open
+#
+# - **Faithfulness.** Does a network rely on the layers that it weighs? Stability does not answer that: two networks may rely
+#   on different layers, each faithfully. It takes interventions: remove a layer from the sum, and watch the prediction.
+# - **Pruning, early exit, error detection.** The paper names them as uses of the weights. This book has measured a piece of
+#   the last one only.
+# - **Larger frozen networks**, for vision and language, where layers differ more than in ours.
+#
+# [All findings](findings.ipynb) stand on a page of their own. [Bring your own](bring_your_own.ipynb) shows how to ask a
+# network of yours.
