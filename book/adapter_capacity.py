@@ -278,7 +278,8 @@ findings.show(findings_of(results, tried, reference))
 #
 # ```{dropdown} Solutions
 # 1. 382: `head_size(382)` is 568,051, and `backbone` is 567,936.
-# 2. SOLUTION2
+# 2. With the sample and five seeds: 83 to 84 % at 8 and more, 81.6 % at 4, 72.6 % at 2, where the seeds scatter by
+#    7.6 points.
 # 3. It does: by 0.15 for ten times the width, with an interval from -0.24 to -0.06.
 # ```
 #

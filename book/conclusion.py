@@ -67,7 +67,7 @@ questions = {
     "It is recurrent and reads text, as in IMDB?": ("imdb", "LAYA - LastLayer"),
     "Your network is frozen. Is LAYA better than its last layer?": ("frozen_transformer", "LAYA - h6"),
     "Is it better than its best layer, found with a probe of each?": ("frozen_transformer", "LAYA - h5"),
-    "Is it better than one weight per layer for all inputs?": ("frozen_transformer", "LAYA - ScalarMix"),
+    "Is it better than an equal mix of all layers?": ("frozen_transformer", "LAYA - equal weights"),
     "How much of a class profile would another seed repeat?":
         ("stability", "class profile common to all runs"),
     "Does a clear profile show that layers differ?": ("redundancy", "entropy on three copies of a layer"),
@@ -83,8 +83,8 @@ findings.in_plain_words(questions, small_print)
 # - **You train the network yourself.** Read the last layer. In three benchmarks we found no gain from reading more, and one
 #   loss ([Fashion-MNIST](fashion_mnist.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
 # - **Your network is frozen.** Do not trust its last layer. Fit a linear probe to every layer, which takes seconds once the
-#   features are kept, and a fixed mix of all layers. On our one frozen network the fixed mix won
-#   ([a frozen transformer](frozen_transformer.ipynb)).
+#   features are kept, and a mix of all layers with fixed weights. On our one frozen network the mix won, even with equal
+#   weights ([a frozen transformer](frozen_transformer.ipynb)).
 # - **You want to explain a prediction by layers.** Train several seeds before you believe a profile, and report how far they
 #   agree ([stability](stability.ipynb)). Check with copies of a layer what a sharp profile is worth
 #   ([redundancy](redundancy.ipynb)).

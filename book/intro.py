@@ -92,8 +92,8 @@ figures.same_images_many_seeds(images[first, 0].numpy(), attention, seeds)
 # %% tags=["remove-input"]
 findings.in_plain_words({
     "Is LAYA more accurate than a head that reads the last layer?": ("fashion_mnist", "LAYA - LastLayer"),
-    "On a frozen network, whose last layer is not its best: is it better than one fixed weight per layer?":
-        ("frozen_transformer", "LAYA - ScalarMix"),
+    "On a frozen network, whose last layer is not its best: is it better than an equal mix of all layers?":
+        ("frozen_transformer", "LAYA - equal weights"),
     "Do two runs of one network look at the same layer, image by image?":
         ("depth_profiles", "same top layer in two runs, beyond chance"),
     "Sharp weights, different for each class: do they show that the layers differ?": ("redundancy", "entropy on three copies of a layer"),

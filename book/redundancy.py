@@ -357,7 +357,8 @@ findings.show(findings_of(as_it_is, three_copies, with_view(NOISE[0])))
 # 2. They do: the correlation of two runs' class distances is 0.37 on average (0.20 to 0.58), while their profiles
 #    correlate by 0.23. Shoes go together, to whichever adapter. [The chapter on stability](stability.ipynb) finds the
 #    same for layers.
-# 3. SOLUTION3
+# 3. The noise gets at most 0.01 of the weight in all five runs, and layers 1 and 3 share the rest. Accuracy is undecided:
+#    -0.10 points, 95 % interval -0.80 to +0.59.
 # ```
 #
 # **To go further**, copy a layer into a network that needs depth, or make noise of one layer for some images only.
