@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import ROOT, Book
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route, sync_playwright
 from test_book import NOTEBOOKS, PAGES
 
@@ -30,6 +32,7 @@ class Look:
     scheme: str
 
 
+INVERTED = "invert(1) hue-rotate(180deg)"  # what the dark theme does to figures: book.css
 LOOKS = {"light": Look(1280, 900, "light"), "dark": Look(1280, 900, "dark"), "narrow": Look(390, 800, "light")}
 
 
@@ -174,10 +177,11 @@ def complaints(browser: Browser, base: str, name: str, look: Look) -> list[str]:
             notes.append(f"search: {boxes} boxes to be seen")
         if faint := page.evaluate(FAINT):
             notes.append(f"faint text: {faint[:5]}")
-        if page.evaluate(
-            "() => [...document.querySelectorAll('article figure img, .cell_output img')]"
-            ".some(i => getComputedStyle(i).filter !== 'none')"
-        ):
+        filters = page.evaluate(
+            "() => [...document.querySelectorAll('article figure img:not(.photograph), .cell_output img')]"
+            ".map(i => getComputedStyle(i).filter)"
+        )
+        if set(filters) - {INVERTED if look.scheme == "dark" else "none"}:
             notes.append("figure: the theme changes its colours")
         return notes
 
@@ -212,6 +216,23 @@ def test_theme_button_changes_the_page(browser: Browser, site: str) -> None:
         assert set(seen) == {"light", "dark"}
         assert seen["light"] != seen["dark"]
         assert notes == []
+
+
+def test_a_figures_ground_is_the_pages_in_both_themes(browser: Browser, site: str) -> None:
+    """No white card in the dark: what is drawn at a figure's corner is what is drawn beside it."""
+    for look in (LOOKS["light"], LOOKS["dark"]):
+        with opened(browser, site, "book/fashion_mnist.html", look) as (page, _):
+            figure = page.locator("article figure img").first
+            figure.scroll_into_view_if_needed()
+            page.evaluate("() => document.querySelector('article figure img').decode()")
+            box = figure.bounding_box()
+            assert box
+            seen = []
+            for x in (box["x"] + 2, box["x"] - 4):  # inside the corner, and beside it
+                shot = page.screenshot(clip={"x": x, "y": box["y"] + 2, "width": 1, "height": 1})
+                seen.append(Image.open(BytesIO(shot)).convert("RGB").getpixel((0, 0)))
+            assert seen[0] == seen[1]
+            assert (sum(seen[0]) > 600) == (look.scheme == "light")  # type: ignore[arg-type]
 
 
 def test_search_finds_a_word(browser: Browser, site: str) -> None:
@@ -252,6 +273,7 @@ PLANTED = {
     "wide box": ('<div style="width: 600px">a</div>', "narrow", "sideways"),
     "second search box": ('<input type="search">', "light", "search: 2"),
     "faint text": ('<p style="color: #999">a</p>', "light", "faint text"),
+    "figure on a card": ('<figure><img src="data:," alt="a"></figure>', "dark", "figure"),
     "dimmed figure": ('<figure><img src="data:," alt="a" style="filter: brightness(.8)"></figure>', "dark", "figure"),
 }
 
