@@ -183,7 +183,8 @@ def test_gradients_reach_every_parameter() -> None:
 
 
 def test_the_control_has_layas_parameters() -> None:
-    sizes = {name: count_parameters(build_model(Run(head=name), 784, 10).head) for name in HEADS}
+    heads = ("laya", "last_layer_mlp")
+    sizes = {name: count_parameters(build_model(Run(head=name), 784, 10).head) for name in heads}
     assert sizes["laya"] == 143_341  # the paper's 'about 143 k'
     assert abs(sizes["last_layer_mlp"] / sizes["laya"] - 1) < 0.001
 
@@ -230,6 +231,8 @@ def test_sizes_are_the_papers_where_nothing_is_said() -> None:
 
 # --- the catalog
 
+WIDTHS = {name: [6, 6] if name == "fusion" else [4, 6] for name in HEADS}  # fusion wants them equal
+
 
 @pytest.mark.parametrize("name", HEADS)
 def test_a_heads_settings_are_its_constructors_keywords(name: str) -> None:
@@ -246,10 +249,10 @@ def test_every_head_in_the_catalog_builds_and_keeps_its_word(name: str) -> None:
     entry = catalog.entry(name)
     entry.head.check_settings(**entry.settings)
     torch.manual_seed(0)
-    head = entry.head.from_settings([4, 6], 3, **entry.settings)
+    head = entry.head.from_settings(WIDTHS[name], 3, **entry.settings)
     assert type(head) is entry.head
-    assert (head.in_dims, head.num_classes) == ((4, 6), 3)
-    states = hidden([4, 6])
+    assert (head.in_dims, head.num_classes) == (tuple(WIDTHS[name]), 3)
+    states = hidden(WIDTHS[name])
     if isinstance(head, ScalarMixHead):
         with torch.no_grad():
             head.scores.copy_(torch.tensor([0.0, 1.0]))
@@ -292,6 +295,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("psi", "relu", "psi must be 'identity' or 'mlp', got 'relu'"),
     ("scorer_width", 0, "scorer_width must be an integer of at least 1, got 0"),
     ("scorer_width", 2.5, "scorer_width must be"),
+    ("num_heads", 0, "num_heads must be an integer of at least 1, got 0"),
+    ("attention_dropout", 1, "attention_dropout must be a number of at least 0 and below 1, got 1"),
 ]
 
 
@@ -305,7 +310,7 @@ def test_a_setting_is_refused_before_and_while_building(name: str, setting: str,
     with pytest.raises(ValueError, match=message):
         entry.head.check_settings(**settings)
     with pytest.raises(ValueError, match=message):
-        entry.head.from_settings([4, 6], 3, **settings)
+        entry.head.from_settings(WIDTHS[name], 3, **settings)
 
 
 def test_the_smallest_settings_are_settings() -> None:
@@ -329,7 +334,7 @@ def test_what_may_differ_in_a_stack_is_an_attribute() -> None:
     assert LAYAHead.may_differ == ("temperature",)
     for name in HEADS:
         entry = catalog.entry(name)
-        head = entry.head.from_settings([4, 6], 3, **entry.settings)
+        head = entry.head.from_settings(WIDTHS[name], 3, **entry.settings)
         assert all(isinstance(getattr(head, attribute), float) for attribute in entry.head.may_differ)
 
 
@@ -364,7 +369,8 @@ def test_parameters_are_counted() -> None:
 
 
 def test_one_seed_gives_one_backbone_whatever_the_head() -> None:
-    backbones = [build_model(Run(head=name, seed=3), 784, 10).get_submodule("backbone").state_dict() for name in HEADS]
+    runs = [Run(head=name, seed=3, hidden_dims=(16, 16)) for name in HEADS]
+    backbones = [build_model(run, 784, 10).get_submodule("backbone").state_dict() for run in runs]
     for other in backbones[1:]:
         assert all(torch.equal(backbones[0][name], other[name]) for name in other)
 

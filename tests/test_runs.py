@@ -207,7 +207,7 @@ def test_a_description_survives_json(run: Run) -> None:
         ({"seed": 0.5}, "seed must be an integer of at least 0, got 0.5"),
         ({"dataset": "mnist"}, "unknown data set 'mnist'; known: 'fashion_mnist', 'fashion_mnist_sample'"),
         ({"dataset": "mnist/minilm"}, "unknown data set 'mnist'; known: 'fashion_mnist', 'fashion_mnist_sample'"),
-        ({"dataset": "imdb/bert"}, r"hidden_dims must be given for 'imdb/bert'"),
+        ({"dataset": "imdb/bert"}, r"unknown encoder 'bert'; known: 'minilm'"),
         ({"backbone": "resnet"}, "unknown backbone 'resnet' for 'fashion_mnist'; known: mlp, cnn"),
         ({"backbone": "bilstm"}, "unknown backbone 'bilstm' for 'fashion_mnist'; known: mlp, cnn"),
         ({"dataset": "imdb", "backbone": "mlp"}, "unknown backbone 'mlp' for 'imdb'; known: bilstm"),
@@ -237,7 +237,9 @@ def test_a_run_names_what_it_refuses(settings_: dict[str, Any], message: str) ->
 
 
 def test_an_unknown_setting_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown settings \['depth'\]; known: \['backbone', .*'view'\]"):
+    with pytest.raises(
+        ValueError, match=r"unknown settings \['depth'\]; known: \['attention_dropout', 'backbone', .*'view'\]"
+    ):
         Run.from_description(Run().describe() | {"depth": 3})
     with pytest.raises(TypeError, match=r"a run has no settings \['colour'\]; known: seed, head, .*, scorer_width"):
         grid(colour=["red"])

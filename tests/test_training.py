@@ -19,6 +19,7 @@ from laya_nb.runs import Run, build_model
 from laya_nb.support import seeds
 from laya_nb.support.keras_defaults import ADAM_EPS
 from laya_nb.training import NonFiniteLoss, Predictions, TrainingConfig, evaluate, fit, predict
+from laya_nb.training.fit import batch_sizes
 from laya_nb.training.optimizer import Adam
 
 SMALL = Run(dataset="fashion_mnist_sample", hidden_dims=(32, 16), d_star=8)
@@ -74,6 +75,14 @@ def test_a_look_after_every_epoch_sees_the_model_as_it_is_then() -> None:
     assert len(set(seen)) == TWO_EPOCHS.max_epochs
     assert digest(model) == fitted_digest()
     assert digest(model) in seen
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "sizes"),
+    [(256, 128, [128, 128]), (258, 128, [128, 128, 2]), (257, 128, [128, 129]), (1, 128, [1]), (3, 1, [1, 1, 1])],
+)
+def test_no_batch_of_one_example_is_left_over(examples: int, batch_size: int, sizes: list[int]) -> None:
+    assert batch_sizes(examples, batch_size) == sizes
 
 
 def test_a_fresh_process_gives_the_same_bits() -> None:

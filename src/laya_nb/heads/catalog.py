@@ -13,6 +13,7 @@ from laya_nb.heads.baselines import (
     LastLayerMLPHead,
     ScalarMixHead,
 )
+from laya_nb.heads.fusion import AttentiveFusionHead
 from laya_nb.heads.laya import LAYAHead
 
 
@@ -42,6 +43,7 @@ CATALOG: dict[str, Entry] = {
     "laya": Entry(LAYAHead, "LAYA", _LAYA, stackable=True, per_input=True),
     "equal_mix": Entry(EqualMixHead, "Equal weights", {"d_star": 96}, stackable=True),
     "concat_linear": Entry(ConcatLinearHead, "All layers, linear", stackable=True),
+    "fusion": Entry(AttentiveFusionHead, "Fusion", {"num_heads": None, "attention_dropout": 0.0}, per_input=True),
 }
 
 HEADS: tuple[str, ...] = tuple(CATALOG)

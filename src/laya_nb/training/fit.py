@@ -62,7 +62,9 @@ def fit(
         torch.manual_seed(seeds.stream_seed(seed, "dropout"))
         while not history.is_over(protocol):
             order = torch.randperm(len(train.y), generator=order_stream).to(device)
-            loss = _train_epoch(model, optimizer, train, order.split(protocol.batch_size), history.epochs + 1)
+            loss = _train_epoch(
+                model, optimizer, train, order.split(batch_sizes(len(order), protocol.batch_size)), history.epochs + 1
+            )
             accuracy = (predict(model, validation.x).labels == validation.y.cpu()).float().mean().item()
             if history.record(loss, accuracy):
                 best_weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -74,6 +76,14 @@ def fit(
     model.eval()
     history.seconds = time.perf_counter() - start
     return history
+
+
+def batch_sizes(examples: int, batch_size: int) -> list[int]:
+    """How many examples each batch of an epoch has. A last one of a single example joins the batch before it: batch
+    normalisation has nothing to normalise it by."""
+    full, rest = divmod(examples, batch_size)
+    sizes = [batch_size] * full + [rest] * (rest > 0)
+    return [*sizes[:-2], sizes[-2] + 1] if rest == 1 and full else sizes
 
 
 def _train_epoch(model: nn.Module, optimizer: Adam, train: Examples, batches: tuple[Tensor, ...], epoch: int) -> float:

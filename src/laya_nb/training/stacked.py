@@ -26,7 +26,7 @@ from laya_nb.support import device as devices
 from laya_nb.support import seeds
 from laya_nb.support.progress import bar
 from laya_nb.training.config import NonFiniteLoss, TrainingConfig, TrainingHistory
-from laya_nb.training.fit import fit
+from laya_nb.training.fit import batch_sizes, fit
 from laya_nb.training.optimizer import StackedAdam
 from laya_nb.training.predict import EVALUATION_BATCH
 
@@ -147,7 +147,8 @@ class _StackedTraining:
         for number in self.running:
             train = self.parts[number][0]
             orders.append(train[torch.randperm(len(train), generator=self.orders[number])])
-        batches = torch.stack(orders).to(self.device).split(self.members[0].protocol.batch_size, dim=1)
+        sizes_of_batches = batch_sizes(len(orders[0]), self.members[0].protocol.batch_size)
+        batches = torch.stack(orders).to(self.device).split(sizes_of_batches, dim=1)
         losses = []
         for index in batches:
             x, y = self._take(index)
