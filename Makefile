@@ -71,6 +71,6 @@ clean:  ## Remove what was built, not the environment
 	rm -rf _build runs
 
 lock:  ## Resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group notebooks --group book --group test \
+	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group notebooks --group book --group test --group weights \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock

@@ -79,7 +79,7 @@ def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_does_not_exist_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown encoder 'bert'; known: 'minilm', 'vit_tiny_patch16_224'"):
+    with pytest.raises(ValueError, match=r"unknown encoder 'bert'; known: 'minilm', 'vit_s_saliency'"):
         encoders.load("bert")
 
 

@@ -28,7 +28,7 @@ def load(dataset: str, encoder: str) -> Dataset:
 
     Args:
         dataset: a name that `data.load` knows: texts or images, whichever the encoder reads.
-        encoder: one of `encoders.WIDTHS`. `FrozenFeatures` of these widths takes its features apart.
+        encoder: a name that `encoders.load` knows. `FrozenFeatures(encoders.widths(encoder))` takes its features apart.
 
     Raises:
         ValueError: for an unknown name, or an encoder that cannot read the data set.

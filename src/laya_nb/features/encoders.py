@@ -32,6 +32,20 @@ MINILM_FILES = {
 }
 
 
+def widths(name: str) -> tuple[int, ...]:
+    """The widths of an encoder's layers, without reading its weights.
+
+    Raises:
+        ValueError: for an unknown name.
+        ImportError: where timm or torchvision is missing, for one of theirs.
+    """
+    if name in WIDTHS:
+        return WIDTHS[name]
+    from laya_nb.features import vision as of_images
+
+    return of_images.widths(name)
+
+
 @dataclass(frozen=True)
 class Encoder:
     """A frozen network.
@@ -52,8 +66,10 @@ def load(name: str) -> Encoder:
     "minilm" is all-MiniLM-L6-v2: the outputs of its six blocks, each averaged over the tokens that are no padding, as
     its own sentence embedding is. The ViTs show their class token after each block, before the final norm.
 
+    Any other name is one of `features.vision`: networks whose weights come in a package, timm's and torchvision's.
+
     Args:
-        name: one of `WIDTHS`.
+        name: one of `WIDTHS`, or as `vision.load` takes it.
 
     Raises:
         ValueError: for an unknown name.
@@ -61,7 +77,9 @@ def load(name: str) -> Encoder:
         DataError: for weights that are damaged or cannot be downloaded.
     """
     if name not in WIDTHS:
-        raise ValueError(f"unknown encoder {name!r}; known: {', '.join(map(repr, WIDTHS))}")
+        from laya_nb.features import vision as of_images  # it imports this module
+
+        return of_images.load(name)
     try:
         return _minilm() if name == "minilm" else vision(name)
     except ImportError as error:

@@ -63,7 +63,7 @@ def defaults(dataset: str) -> Defaults:
     name, _, encoder = dataset.partition("/")
     entry = datasets.entry(name)
     if encoder:
-        return Defaults("features", "frozen", encoders.WIDTHS.get(encoder, ()), entry.benchmark)
+        return Defaults("features", "frozen", encoders.widths(encoder), entry.benchmark)
     return Defaults(entry.kind, entry.backbone, entry.hidden_dims, entry.benchmark)
 
 

@@ -74,8 +74,6 @@ class Run:
             known = ", ".join(usual.compatible_backbones)
             raise ValueError(f"unknown backbone {backbone!r} for {dataset!r}; known: {known}")
         widths = catalog.usual_widths(dataset, backbone) if hidden_dims is None else hidden_dims
-        if hidden_dims is None and not widths:
-            raise ValueError(f"hidden_dims must be given for {dataset!r}: the widths of the encoder's layers")
         check_widths("hidden_dims", widths)
         if tied is not None:
             if tied is not True or backbone != "mlp":
