@@ -79,7 +79,7 @@ from laya_nb.runs import ResultStore, grid, sweep
 from laya_nb.statistics import compare_all, estimate, slopes
 from laya_nb.training import TrainingConfig
 
-widths = encoders.WIDTHS[encoder]
+widths = encoders.widths(encoder)
 layers = [f"h{i}" for i in range(1, len(widths) + 1)]
 protocol = TrainingConfig(learning_rate=learning_rate, max_epochs=max_epochs)
 common = {"dataset": [f"{dataset}/{encoder}"], "seed": seeds, "protocol": [protocol]}
