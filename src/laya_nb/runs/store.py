@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PUBLISHED_RESULTS = "results"
 _FILE = re.compile(r"[^/\\\0]*[.-]([0-9a-f]{12})\.xz")
+_LABELS = re.compile(r"labels-[0-9a-f]{12}\.xz")
 
 
 class StoreError(RuntimeError):
@@ -197,6 +198,8 @@ def read_result(name: str, place: Callable[[str], Path]) -> Result:
     own = {key: layout for key, layout in layouts.items() if key != "label"}
     found: dict[str, np.ndarray] = {}
     if "label" in layouts:
+        if _LABELS.fullmatch(files["labels"]) is None:  # no save would mend that
+            raise ValueError(f"{files['labels']!r} is no name of a file of labels")
         path = place(str(PurePosixPath(name).with_name(files["labels"])))
         try:
             content = _read_labels(path)
