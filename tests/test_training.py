@@ -77,6 +77,17 @@ def test_a_look_after_every_epoch_sees_the_model_as_it_is_then() -> None:
     assert digest(model) in seen
 
 
+def test_the_training_loss_is_a_mean_over_examples_not_batches() -> None:
+    """With steps too small to matter; the last of nine batches has 28 examples, the others 64."""
+    model, parts = build_model(SMALL, 784, 10), splits()
+    still = TrainingConfig(max_epochs=1, batch_size=64, learning_rate=1e-12)
+    history = fit(model, parts, seed=0, protocol=still, device="cpu")
+    with torch.no_grad():
+        expected = torch.nn.functional.cross_entropy(model(parts.train.x).logits, parts.train.y).item()
+    assert len(parts.train.y) % 64 != 0
+    assert history.train_loss == pytest.approx([expected], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("examples", "batch_size", "sizes"),
     [(256, 128, [128, 128]), (258, 128, [128, 128, 2]), (257, 128, [128, 129]), (1, 128, [1]), (3, 1, [1, 1, 1])],
