@@ -20,9 +20,9 @@
 # the weighted sum. Its paper reports gains in accuracy and calls the weights an explanation: *this image was decided at
 # layer 2*. This book puts both claims to the test.
 #
-# **What we found:** on the paper's three benchmarks LAYA is not more accurate than reading the last layer alone, and its
-# weights describe one trained network, not the data: on two of the three, the next seed gives the same image to
-# another layer.
+# **What we found:** on the paper's three benchmarks, no gain in accuracy over reading the last layer alone; and weights
+# that describe one trained network, not the data: on two of the three, the next seed gives the same input to another
+# layer.
 
 # %% tags=["remove-input"] extras=["chapters"]
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
