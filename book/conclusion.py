@@ -49,14 +49,6 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "remove-input"] tiny={"small_print": false}
-small_print: bool = True  # show what was measured below each answer
-
-# %% tags=["remove-input"]
-from laya_nb.report import parameters
-
-parameters.check(globals())
-
 # %% tags=["remove-input"]
 from laya_nb.report import findings
 
@@ -75,7 +67,7 @@ questions = {
         ("stability", "which classes are alike, in two runs"),
     "Does attention ignore a layer that knows nothing?": ("redundancy", "weight of noise"),
 }
-findings.in_plain_words(questions, small_print)
+findings.in_plain_words(questions)
 
 # %% [markdown]
 # ## Our advice

@@ -48,18 +48,11 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "remove-input"] tiny={"parts": ["stability"]}
-parts: list[str] = []  # chapters to show, such as ["imdb", "cifar10"]; none means all
-
 # %% tags=["remove-input"]
-from laya_nb.report import parameters
-
-parameters.check(globals())
-
 from laya_nb import figures
 from laya_nb.report import findings
 
-chapters = [chapter for chapter in findings.load_all() if not parts or chapter.name in parts]
+chapters = findings.load_all()
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Two panels of intervals. Differences of accuracy: most intervals hold zero. On CIFAR-10 LAYA is 1.9 points below LastLayer. On the frozen transformer it is 3.1 points above layer 6, close to layer 5, and 1.5 and 1.4 points below ScalarMix and equal weights. Weights, correlations and AUROCs: the last layer has a weight of 0.38 and 0.29 on Fashion-MNIST and IMDB, with wide intervals, and of 0.95 on CIFAR-10; what runs have in common lies near zero; the AUROC of entropy is 0.65."}, "figure": {"caption": "All findings that are one number, with their 95 % intervals. The thin vertical line in a row marks the value that would mean no effect. A dark interval leaves it out, a grey one holds it or has no such value.", "name": "fig-forest"}}
 figures.forest(chapters)

@@ -55,7 +55,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
 
 # %% tags=["parameters", "hide-input"] tiny={"dataset": "docstrings", "max_epochs": 1, "seeds": [0, 1]} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 dataset: str = "imdb"  # or "docstrings": sentences from installed packages, no download
-encoder: str = "minilm"  # for images a ViT of timm, such as "vit_tiny_patch16_224"
+encoder: str = "minilm"  # for images a ViT of timm, such as "vit_tiny_patch16_224+blocks"
 heads: list[str] = ["last_layer", "last_layer_mlp", "concat", "scalar_mix", "laya"]  # reference first
 controls: list[str] = ["equal_mix", "concat_linear"]  # two more heads: equal weights, and one linear layer on all
 seeds: list[int] = [0, 1, 2, 3, 4]  # one run of every head and probe for each
@@ -295,8 +295,9 @@ findings.show(findings_of(with_heads, probes), headline(with_heads))
 #    two of LAYA, 53 % with one of each. Two LAYA heads differ from each other as much as from ScalarMix.
 # ```
 #
-# **To go further**, take a vision transformer: `encoder = "vit_tiny_patch16_224"` with `dataset = "cifar10"` downloads
-# both. Its features take hours on a processor and minutes on a GPU; they are kept, and a stopped run goes on where it was.
+# **To go further**, take a vision transformer: `encoder = "vit_tiny_patch16_224+blocks"` with `dataset = "cifar10"`
+# downloads both. Its features take hours on a processor and minutes on a GPU; they are kept, and a stopped run goes on
+# where it was.
 #
 # **Run time:** a minute with the published runs. To train all anew takes about an hour on one core, nearly all of it for
 # the features.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from laya_nb.features import encoders
+from laya_nb.features import encoders, vision
 from laya_nb.support.files import DataError
 
 SENTENCES = [
@@ -41,7 +41,7 @@ def test_layers_are_the_outputs_of_the_six_blocks(minilm: encoders.Encoder) -> N
     batch = minilm.prepare(SENTENCES[1:2]).batch([0])
     _embeddings, *blocks = minilm.backbone.module(**batch, output_hidden_states=True).hidden_states
     found = minilm.backbone(batch)
-    assert minilm.backbone.out_dims == encoders.WIDTHS["minilm"]
+    assert minilm.backbone.out_dims == encoders.widths("minilm")
     for h, block in zip(found, blocks, strict=True):
         torch.testing.assert_close(h, block.mean(dim=1))
 
@@ -88,27 +88,7 @@ def test_what_does_not_exist_is_named() -> None:
 
 @pytest.fixture(scope="module")
 def vit() -> encoders.Encoder:
-    return encoders.vision("vit_tiny_patch16_224", weights=False, img_size=32, depth=3)
-
-
-@torch.no_grad()
-def test_layers_of_a_vit_are_its_class_tokens(vit: encoders.Encoder) -> None:
-    x = vit.prepare(torch.rand(4, 3, 32, 32)).batch(range(4))
-    tokens = vit.backbone.module.forward_intermediates(x, return_prefix_tokens=True, intermediates_only=True)  # type: ignore[operator]
-    found = vit.backbone(x)
-    assert vit.backbone.out_dims == (192, 192, 192)
-    for h, (_patches, prefix) in zip(found, tokens, strict=True):
-        torch.testing.assert_close(h, prefix[:, 0])
-
-
-def test_widths_are_those_of_the_networks() -> None:
-    import timm
-
-    for name, widths in encoders.WIDTHS.items():
-        if name != "minilm":
-            with torch.device("meta"):
-                model = timm.create_model(name)
-            assert (model.embed_dim,) * len(model.blocks) == widths  # type: ignore[arg-type]
+    return vision.load("vit_tiny_patch16_224+32px", pretrained=False, depth=3)
 
 
 def test_images_are_resized_and_normalised_as_timm_does(vit: encoders.Encoder) -> None:

@@ -20,7 +20,7 @@ from laya_nb.backbones import FrozenFeatures, HiddenStates, LayerSelection
 from laya_nb.data import DataError, Dataset, Examples, catalog
 from laya_nb.data.dataset import Part
 from laya_nb.features import dataset as feature_data
-from laya_nb.features import encoders, extract
+from laya_nb.features import encoders, extract, vision
 from laya_nb.heads import DepthClassifier, LastLayerHead, LAYAHead
 from laya_nb.training import StackedModel, TrainingConfig, evaluate, fit, fit_stacked, predict
 
@@ -397,7 +397,7 @@ def named(
 
 def test_images_become_a_data_set_of_features(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However a data set scales its pixels, the network sees them as it knows them."""
-    encoder = encoders.vision("vit_tiny_patch16_224", weights=False, img_size=32, depth=2)
+    encoder = vision.load("vit_tiny_patch16_224+32px", pretrained=False, depth=2)
     pixels = torch.rand(20, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 2
     scaled = (pixels - 0.473) / 0.251

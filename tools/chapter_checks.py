@@ -13,6 +13,7 @@ from chapter_files import (
     BOOK,
     FINDINGS,
     ROOT,
+    SUMMARIES,
     chapter_names,
     code_cells,
     digest,
@@ -125,7 +126,7 @@ def _output_problems(cell: NotebookNode) -> Iterator[str]:
 
 
 def _front_problems(name: str, source: NotebookNode) -> Iterator[str]:
-    """A chapter starts with title and badge, the set-up cell, and one cell of parameters."""
+    """A chapter starts with title and badge, the set-up cell, and one cell of parameters, unless it has none."""
     head, setup = source.cells[:2]
     if not head.source.startswith("# ") or badge(name) not in head.source:
         yield "the first cell is not a title with this chapter's Colab badge"
@@ -135,7 +136,7 @@ def _front_problems(name: str, source: NotebookNode) -> Iterator[str]:
     elif setup.source != setup_source(extras):
         yield "the second cell is not the set-up cell that tools/chapter_front.py holds"
     tagged = parameters_cells(source)
-    if len(tagged) != 1:
+    if len(tagged) > 1 or (not tagged and name not in SUMMARIES):
         yield f"one cell must be tagged 'parameters', found {len(tagged)}"
     for cell in tagged:
         known = set()

@@ -34,17 +34,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from laya_nb.data import images, world
 from laya_nb.data.catalog import entry
 from laya_nb.data.dataset import Dataset, Examples, Part
 from laya_nb.data.images import CIFAR10_CLASSES, FASHION_MNIST_CLASSES
-from laya_nb.data.world import balanced, stream
+from laya_nb.data.renderings import RENDERINGS, TURNS, rendered, turned
+from laya_nb.data.world import balanced
 from laya_nb.support import paths
 from laya_nb.support.checks import check_choice, check_integer
 from laya_nb.support.files import DataError, cached, check_sha256
+from laya_nb.support.seeds import numpy_generator, stream_seed
 
 KINDS = ("animal", "vehicle")
 ANIMALS = tuple(i for i, name in enumerate(CIFAR10_CLASSES) if name in ("bird", "cat", "deer", "dog", "frog", "horse"))
@@ -52,10 +53,6 @@ VEHICLES = tuple(i for i in range(len(CIFAR10_CLASSES)) if i not in ANIMALS)
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 LETTERS_FILE = "test-00000-of-00001.parquet"
 LETTERS_SHA256 = "6eda0f4828479bb8a3bb3d7e15d092ffa21807c27eadf77d99b222c0842d490e"
-RENDERINGS = (
-    "none", "blur", "noise", "posterise", "edges", "grey", "channels swapped", "checker mask", "contrast", "JPEG",
-)  # fmt: skip
-TURNS = ("none", "quarter turn left", "half turn", "quarter turn right")
 
 
 class Drawn(NamedTuple):
@@ -149,7 +146,7 @@ def _select(name: str, part: Part, raw: tuple[Tensor, Tensor], wanted: np.ndarra
         wanted: the labels to have, (N,).
     """
     x, y = raw
-    order = torch.from_numpy(stream(seed, f"{name}, {part}, order").permutation(len(y)))
+    order = torch.from_numpy(numpy_generator(seed, f"{name}, {part}, order").permutation(len(y)))
     rows = torch.empty(len(wanted), dtype=torch.int64)
     labels, needed = np.unique(wanted, return_counts=True)
     there = [order[y[order] == label] for label in labels.tolist()]
@@ -176,7 +173,7 @@ def _folder(holds: str) -> Path:
 
 
 def _cifar10(part: Part, examples: int, seed: int) -> Drawn:
-    wanted = balanced(examples, len(CIFAR10_CLASSES), stream(seed, f"cifar10_jpeg, {part}, class"))
+    wanted = balanced(examples, len(CIFAR10_CLASSES), numpy_generator(seed, f"cifar10_jpeg, {part}, class"))
     return _cifar10_of(part, wanted, seed)
 
 
@@ -188,10 +185,12 @@ def _cifar10_of(part: Part, wanted: np.ndarray, seed: int) -> Drawn:
 
 def _cifar10_coarse(part: Part, examples: int, seed: int) -> Drawn:
     """As many animals as vehicles, and each as evenly of its own classes as the number allows."""
-    kind = balanced(examples, len(KINDS), stream(seed, f"cifar10_coarse, {part}, kind"))
+    kind = balanced(examples, len(KINDS), numpy_generator(seed, f"cifar10_coarse, {part}, kind"))
     wanted = np.empty(examples, np.int64)
     for k, classes in enumerate((ANIMALS, VEHICLES)):
-        fine = balanced(int((kind == k).sum()), len(classes), stream(seed, f"cifar10_coarse, {part}, {KINDS[k]}"))
+        fine = balanced(
+            int((kind == k).sum()), len(classes), numpy_generator(seed, f"cifar10_coarse, {part}, {KINDS[k]}")
+        )
         wanted[kind == k] = np.array(classes)[fine]
     return _cifar10_of(part, wanted, seed)._replace(answers={"kind": torch.from_numpy(kind)})
 
@@ -200,13 +199,13 @@ def _fashion_mnist(part: Part, examples: int, seed: int) -> Drawn:
     dataset = images.fashion_mnist()
     if dataset.name != "fashion_mnist":
         raise DataError("this task needs the full Fashion-MNIST, of which only the embedded sample could be had")
-    wanted = balanced(examples, len(FASHION_MNIST_CLASSES), stream(seed, f"fashion_mnist, {part}, class"))
+    wanted = balanced(examples, len(FASHION_MNIST_CLASSES), numpy_generator(seed, f"fashion_mnist, {part}, class"))
     x, y = _select("fashion_mnist", part, getattr(dataset, part), wanted, seed)
     return Drawn(x, {"class": y}, dataset.source)
 
 
 def _letters(part: Part, examples: int, seed: int) -> Drawn:
-    wanted = balanced(examples, len(LETTERS), stream(seed, f"letters, {part}, class"))
+    wanted = balanced(examples, len(LETTERS), numpy_generator(seed, f"letters, {part}, class"))
     x, y = _select("letters", part, raw_letters(part), wanted, seed)
     return Drawn(x, {"class": y}, "test part of EMNIST Letters, halved, from the folder LAYA_NB_DATA")
 
@@ -220,7 +219,7 @@ def raw_letters(part: Part) -> tuple[Tensor, Tensor]:
     path = _folder("emnist_letters") / LETTERS_FILE
     arrays = cached(paths.cache() / "data" / f"emnist_letters-{LETTERS_SHA256[:8]}", partial(_read_letters, path))
     x, y = arrays["images"], arrays["labels"]
-    order = stream(0, "letters, parts").permutation(len(y))
+    order = numpy_generator(0, "letters, parts").permutation(len(y))
     of_each = (order[y[order] == letter] for letter in range(len(LETTERS)))
     rows = np.sort(np.concatenate([rows[PARTS.index(part) :: len(PARTS)] for rows in of_each]))
     return torch.from_numpy(x[rows]).unsqueeze(1).float().div_(255), torch.from_numpy(y[rows])
@@ -248,79 +247,15 @@ def _changed(part: Part, examples: int, seed: int, *, name: str) -> Drawn:
     asked, answers = PICTURES[name].questions, dict(classes)
     for question, change in (("turn", turned), ("rendering", rendered)):
         if question in asked:
-            rng = stream(seed, f"{name}, {part}, {question}")
+            rng = numpy_generator(seed, f"{name}, {part}, {question}")
             answer = torch.from_numpy(balanced(examples, len(asked[question]), rng))
-            x, answers[question] = change(x, answer, stream(seed, f"{name}, {part}, {question}, noise")), answer
+            x = change(x, answer, numpy_generator(seed, f"{name}, {part}, {question}, noise"))
+            answers[question] = answer
     return Drawn(x, {question: answers[question] for question in asked}, source)
 
 
-def turned(x: Tensor, turn: Tensor, _rng: np.random.Generator | None = None) -> Tensor:
-    """Square pictures (N, C, H, H), each turned to the left by its number of quarter turns (N,)."""
-    x = x.clone()
-    for quarters in range(1, len(TURNS)):
-        x[turn == quarters] = torch.rot90(x[turn == quarters], quarters, dims=(2, 3))
-    return x
-
-
-def rendered(x: Tensor, rendering: Tensor, rng: np.random.Generator) -> Tensor:
-    """Pictures (N, 3, H, W) uint8, each in its rendering (N,), a place in `RENDERINGS`; noise comes from `rng`."""
-    x = x.clone()
-    for place, name in enumerate(RENDERINGS):
-        if (rendering == place).any():
-            x[rendering == place] = render(x[rendering == place], name, rng)
-    return x
-
-
-def render(x: Tensor, name: str, rng: np.random.Generator) -> Tensor:
-    """Pictures (N, 3, H, W) uint8 in one rendering.
-
-    - "blur": Gaussian, 1.5 pixels. "noise": Gaussian, independent in each value, standard deviation 0.12.
-    - "posterise": two bits a channel. "edges": size of the grey picture's gradient (Sobel).
-    - "grey": luminance. "channels swapped": red, green, blue show what was blue, red, green.
-    - "checker mask": every other square of 4 x 4 pixels is mid-grey. "contrast": lowered to 0.35.
-    - "JPEG": compressed at quality 10. "none": as it was.
-    """
-    from torchvision.transforms.v2 import functional as tv  # slow to import, so only here
-
-    check_choice("rendering", name, RENDERINGS)
-    if name == "none":
-        return x
-    if name == "posterise":
-        return tv.posterize(x, bits=2)
-    if name == "grey":
-        return tv.rgb_to_grayscale(x, num_output_channels=3)
-    if name == "channels swapped":
-        return x[:, [2, 0, 1]]
-    if name == "contrast":
-        return tv.adjust_contrast(x, 0.35)
-    if name == "JPEG":
-        return torch.stack([_through_jpeg(picture, quality=10) for picture in x])
-    if name == "checker mask":
-        rows, columns = (torch.arange(side) // 4 for side in x.shape[2:])
-        return torch.where((rows[:, None] + columns) % 2 == 0, x, 128)
-    pixels = _pixels(x)
-    if name == "blur":
-        pixels = tv.gaussian_blur(pixels, kernel_size=[9, 9], sigma=[1.5, 1.5])
-    elif name == "noise":
-        pixels = pixels + 0.12 * torch.from_numpy(rng.standard_normal(tuple(x.shape), dtype=np.float32))
-    else:
-        sobel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]) / 4
-        grey = F.pad(tv.rgb_to_grayscale(pixels), (1, 1, 1, 1), mode="replicate")
-        slopes = F.conv2d(grey, torch.stack([sobel, sobel.T]).unsqueeze(1))
-        pixels = slopes.square().sum(dim=1, keepdim=True).sqrt().expand_as(x)
-    return (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _through_jpeg(picture: Tensor, quality: int) -> Tensor:
-    from PIL import Image
-
-    file = BytesIO()
-    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
-    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
-
-
 def _world(part: Part, examples: int, seed: int) -> Drawn:
-    own_seed = int(stream(seed, f"world, {part}").integers(2**62))  # scenes of either part from a stream of its own
+    own_seed = stream_seed(seed, f"world, {part}")  # scenes of either part from a stream of its own
     drawn = world.scenes(examples, own_seed)
     answers = {question: torch.from_numpy(answer) for question, answer in drawn.answers.items()}
     return Drawn(torch.from_numpy(drawn.pictures), answers, "drawn by laya_nb.data.world")

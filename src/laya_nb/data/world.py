@@ -15,7 +15,6 @@ the count is hidden from a picture's mean colour, not from everything that is si
 """
 
 import colorsys
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from functools import cache
 import numpy as np
 
 from laya_nb.support.checks import check_integer
+from laya_nb.support.seeds import numpy_generator
 
 UNITS = 64
 """The picture's side, in the units of this module."""
@@ -109,19 +109,15 @@ def describe(count: int, seed: int) -> list[Scene]:
     """The scenes that `scenes` draws, as descriptions."""
     check_integer("count", count)
     answers = {
-        question: balanced(count, len(names), stream(seed, f"world, {question}"))
+        question: balanced(count, len(names), numpy_generator(seed, f"world, {question}"))
         for question, names in QUESTIONS.items()
     }
     return [
-        _scene({question: int(answers[question][i]) for question in QUESTIONS}, stream(seed, f"world, scene {i}"))
+        _scene(
+            {question: int(answers[question][i]) for question in QUESTIONS}, numpy_generator(seed, f"world, scene {i}")
+        )
         for i in range(count)
     ]
-
-
-def stream(seed: int, purpose: str) -> np.random.Generator:
-    """A generator for one purpose: seeded with a hash, since neighbouring seeds must not give related streams."""
-    check_integer("seed", seed, minimum=0)
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{purpose}:{seed}".encode()).digest()[:16], "big"))
 
 
 def balanced(count: int, num_classes: int, rng: np.random.Generator) -> np.ndarray:

@@ -14,15 +14,9 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from laya_nb.backbones.hidden_states import HiddenStates
-from laya_nb.support.files import DataError, check_sha256
+from laya_nb.support.files import check_sha256
 
-WIDTHS: dict[str, tuple[int, ...]] = {
-    "minilm": (384,) * 6,
-    "vit_tiny_patch16_224": (192,) * 12,
-    "vit_small_patch16_224": (384,) * 12,
-    "vit_base_patch16_224": (768,) * 12,
-}
-"""The encoders, with the widths of their layers: a text encoder, whose package carries its weights, and timm's ViTs."""
+MINILM_WIDTHS = (384,) * 6
 
 MINILM_TOKENS = 256  # after which a text is cut, two of them its own: as its sentence embedding is made
 # The files of sentence-transformers/all-MiniLM-L6-v2 on the public hub, revision 1110a243.
@@ -39,11 +33,11 @@ def widths(name: str) -> tuple[int, ...]:
         ValueError: for an unknown name.
         ImportError: where timm or torchvision is missing, for one of theirs.
     """
-    if name in WIDTHS:
-        return WIDTHS[name]
-    from laya_nb.features import vision as of_images
+    if name == "minilm":
+        return MINILM_WIDTHS
+    from laya_nb.features import vision
 
-    return of_images.widths(name)
+    return vision.widths(name)
 
 
 @dataclass(frozen=True)
@@ -64,24 +58,22 @@ def load(name: str) -> Encoder:
     """An encoder, with its pretrained weights.
 
     "minilm" is all-MiniLM-L6-v2: the outputs of its six blocks, each averaged over the tokens that are no padding, as
-    its own sentence embedding is. The ViTs show their class token after each block, before the final norm.
-
-    Any other name is one of `features.vision`: networks whose weights come in a package, timm's and torchvision's.
+    its own sentence embedding is. Any other name is one of `features.vision`: networks that read images.
 
     Args:
-        name: one of `WIDTHS`, or as `vision.load` takes it.
+        name: "minilm", or as `vision.load` takes it.
 
     Raises:
         ValueError: for an unknown name.
         ImportError: where the packages are missing.
         DataError: for weights that are damaged or cannot be downloaded.
     """
-    if name not in WIDTHS:
-        from laya_nb.features import vision as of_images  # it imports this module
+    if name != "minilm":
+        from laya_nb.features import vision  # it imports this module
 
-        return of_images.load(name)
+        return vision.load(name)
     try:
-        return _minilm() if name == "minilm" else vision(name)
+        return _minilm()
     except ImportError as error:
         raise ImportError(f"{name} needs more packages ({error}): pip install 'laya-nb[pretrained]'") from error
 
@@ -161,26 +153,3 @@ def _minilm() -> Encoder:
     example = Texts(["An example."], tokenizer).batch([0])
     backbone = HiddenStates(model.requires_grad_(False), ["encoder.layer.*"], example=example, pool="mean")
     return Encoder("minilm", "texts", backbone.eval(), lambda texts: Texts(texts, tokenizer))
-
-
-def vision(name: str, *, weights: bool = True, **options: Any) -> Encoder:
-    """A ViT of timm, by any of its names; `options` go to `timm.create_model`. Without `weights` it is untrained.
-
-    Raises:
-        DataError: if the weights cannot be downloaded.
-    """
-    import timm
-
-    try:
-        model: Any = timm.create_model(name, pretrained=weights, num_classes=0, **options)
-    except OSError as error:
-        raise DataError(f"the weights of {name} could not be downloaded ({error}); connect to the network") from error
-    config = timm.data.resolve_model_data_config(model)
-    size: tuple[int, int] = tuple(model.patch_embed.img_size)
-    pool: Literal["cls", "mean"] = "mean" if model.cls_token is None else "cls"
-    backbone = HiddenStates(model.requires_grad_(False), ["blocks.*"], example=torch.zeros(1, 3, *size), pool=pool)
-
-    def prepare(pixels: Tensor) -> Images:
-        return Images(pixels, size, config["interpolation"], config["mean"], config["std"])
-
-    return Encoder(name, "images", backbone.eval(), prepare)

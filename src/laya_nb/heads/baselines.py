@@ -84,32 +84,8 @@ class ConcatHead(Head):
         return HeadOutput(self.classifier(self.mlp(z.flatten(-2))))
 
 
-class ScalarMixHead(Head):
-    """Adapters, then one learned weight per layer, the same for every input (a softmax over L free scalars)."""
-
-    def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96) -> None:
-        super().__init__(in_dims, num_classes)
-        self.check_settings(d_star=d_star)
-        self.adapters = linear_adapters(self.in_dims, d_star)
-        self.scores = nn.Parameter(torch.zeros(len(self.in_dims)))
-        self.classifier = nn.Linear(d_star, num_classes)
-
-    @classmethod
-    def check_settings(cls, **settings: Any) -> None:
-        """Raise a ValueError for a d_star that is no width."""
-        check_integer("d_star", settings["d_star"])
-
-    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
-        """h_1..h_L, h_i of shape (B, d_i), to logits (B, C), attention and scores (B, L), equal in every row."""
-        self.check(hidden_states)
-        z = adapt(self.adapters, hidden_states)
-        scores = self.scores.expand(*z.shape[:-2], -1)
-        attention = torch.softmax(self.scores, dim=-1).expand(*z.shape[:-2], -1)
-        return HeadOutput(self.classifier(weighted_sum(attention, z)), attention, scores)
-
-
 class EqualMixHead(Head):
-    """Adapters, then their plain mean: ScalarMix with its weights fixed at 1/L, so only the adapters learn."""
+    """Adapters, then their plain mean: a mix of layers whose weights are fixed at 1/L."""
 
     def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96) -> None:
         super().__init__(in_dims, num_classes)
@@ -128,6 +104,22 @@ class EqualMixHead(Head):
         z = adapt(self.adapters, hidden_states)
         scores = z.new_zeros(z.shape[:-1])
         return HeadOutput(self.classifier(z.mean(dim=-2)), torch.softmax(scores, dim=-1), scores)
+
+
+class ScalarMixHead(EqualMixHead):
+    """Adapters, then one learned weight per layer, the same for every input (a softmax over L free scalars)."""
+
+    def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96) -> None:
+        super().__init__(in_dims, num_classes, d_star)
+        self.scores = nn.Parameter(torch.zeros(len(self.in_dims)))
+
+    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
+        """h_1..h_L, h_i of shape (B, d_i), to logits (B, C), attention and scores (B, L), equal in every row."""
+        self.check(hidden_states)
+        z = adapt(self.adapters, hidden_states)
+        scores = self.scores.expand(*z.shape[:-2], -1)
+        attention = torch.softmax(self.scores, dim=-1).expand(*z.shape[:-2], -1)
+        return HeadOutput(self.classifier(weighted_sum(attention, z)), attention, scores)
 
 
 class ConcatLinearHead(Head):

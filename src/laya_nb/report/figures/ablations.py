@@ -23,7 +23,6 @@ from laya_nb.report.figures.style import (
     head_color,
     head_label,
     layer_colors,
-    legend_beside_title,
     new_figure,
     styled,
 )
@@ -148,7 +147,7 @@ def gain_against_setting(
         runs = table[table["head"] == head]
         _dots_and_means(top, runs, setting, settings, "accuracy", head_color(head), shift, apart=0.07)
         top.plot([], [], "o", ms=6, color=head_color(head), label=head_label(head))
-    legend_beside_title(top, ncols=2)
+    top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.2, ncols=2)  # beside the title
     top.set_title("Accuracy, %")
     margin = next(iter(comparisons.values())).margin
     bottom.axhspan(-margin, margin, **BAND)

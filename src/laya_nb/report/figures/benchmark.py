@@ -12,12 +12,12 @@ from laya_nb.report.figures.style import (
     FAINT,
     PAPER,
     WIDTH,
+    grid_of_axes,
     head_color,
     head_label,
     interval,
     layer_colors,
     new_figure,
-    row_of_axes,
     styled,
 )
 
@@ -35,7 +35,7 @@ def accuracy_and_differences(
     """
     heads = list(dict.fromkeys(table["head"]))
     fig = new_figure(WIDTH, 1.6 + 0.46 * len(heads))
-    left, right = row_of_axes(fig, 2, sharey=True)
+    left, right = grid_of_axes(fig, 2, 2, sharey=True)
     reference = next(head for head in heads if head not in comparisons)
     for y, head in enumerate(heads):
         values = table.loc[table["head"] == head, "accuracy"].to_numpy()

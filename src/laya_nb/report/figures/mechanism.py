@@ -16,9 +16,9 @@ from laya_nb.report.figures.style import (
     PAPER,
     SMALL,
     WIDTH,
+    grid_of_axes,
     layer_colors,
     new_figure,
-    row_of_axes,
     styled,
 )
 
@@ -166,7 +166,7 @@ def layer_bars(panels: Mapping[str, np.ndarray], label: str, limits: tuple[float
         limits: of the y axis; by default what they need.
     """
     fig = new_figure(WIDTH, 1.9)
-    axes = row_of_axes(fig, len(panels), sharey=True)
+    axes = grid_of_axes(fig, len(panels), len(panels), sharey=True)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         names = [f"$h_{i + 1}$" for i in range(len(values))]
         bars = ax.bar(names, values, color=layer_colors(len(values)), width=0.6)

@@ -14,9 +14,9 @@ from laya_nb.report.figures.style import (
     MEASURED,
     WIDTH,
     grid_of_axes,
+    interval,
     layer_colors,
     new_figure,
-    row_of_axes,
     styled,
 )
 
@@ -63,8 +63,7 @@ def shared_by_runs(rows: Mapping[str, tuple[np.ndarray, Estimate]]) -> Figure:
     ax = fig.subplots()
     for y, (values, mean) in enumerate(rows.values()):
         _row_of_dots(ax, y - 0.08, values, MEASURED)
-        ax.plot([mean.low, mean.high], [y + 0.34] * 2, color=INK, lw=2, solid_capstyle="round")
-        ax.plot(mean.mean, y + 0.34, "o", ms=6, color=INK, mec="white", mew=0.8)
+        interval(ax, y + 0.34, mean, INK)
     ax.axvline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
     ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(-1.05, 1.05), xlabel="correlation of two runs")
     ax.set_ylim(len(rows) - 0.4, -0.5)
@@ -76,7 +75,7 @@ def shared_by_runs(rows: Mapping[str, tuple[np.ndarray, Estimate]]) -> Figure:
 def weight_spread(profiles: Mapping[str, np.ndarray]) -> Figure:
     """Mean weight of each layer, one panel per head: a line per run (S, L), diamonds right of the dots for the mean."""
     fig = new_figure(WIDTH, 2.7)
-    axes = row_of_axes(fig, len(profiles), sharey=True)
+    axes = grid_of_axes(fig, len(profiles), len(profiles), sharey=True)
     for ax, (title, weights) in zip(axes, profiles.items(), strict=True):
         layers = np.arange(weights.shape[1])
         colors = layer_colors(len(layers))
@@ -99,7 +98,7 @@ def averaging_helps(panels: Mapping[str, Averaging]) -> Figure:
     predicts, the coloured band what its interval does.
     """
     fig = new_figure(WIDTH, 3.4)
-    axes = row_of_axes(fig, len(panels), sharey=True)
+    axes = grid_of_axes(fig, len(panels), len(panels), sharey=True)
     bottom = min(float(np.quantile(found.control, 0.025, axis=1).min()) for found in panels.values())
     for ax, (title, found) in zip(axes, panels.items(), strict=True):
         low, high = np.quantile(found.control, [0.025, 0.975], axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from laya_nb.report.figures.style import FAINT, INK, SMALL, WIDTH, layer_colors, new_figure, styled
+from laya_nb.report.figures.style import FAINT, INK, SMALL, WIDTH, interval, layer_colors, new_figure, styled
 from laya_nb.report.findings import ChapterFindings, Finding
 
 TITLES = {
@@ -75,11 +75,9 @@ def _row(ax: Axes, y: float, name: str, found: Finding) -> None:
     """A finding's name above its mean and interval."""
     if found.number is None:
         raise ValueError(f"finding {found.label!r} has a scale and no number")
-    mean, low, high = found.number
-    clear = found.no_effect is not None and not low <= found.no_effect <= high
+    clear = found.no_effect is not None and not found.number.low <= found.no_effect <= found.number.high
     color = INK if clear else FAINT
     ax.text(0, y - 0.3, name, transform=ax.get_yaxis_transform(), fontsize=SMALL, va="center")
     if found.no_effect is not None:
         ax.plot([found.no_effect] * 2, [y - 0.05, y + 0.45], color=FAINT, lw=1)
-    ax.plot([low, high], [y + 0.2] * 2, color=color, lw=2, solid_capstyle="round")
-    ax.plot(mean, y + 0.2, "o", ms=6, color=color, mec="white", mew=0.8)
+    interval(ax, y + 0.2, found.number, color)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
 from math import ceil
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 from zlib import crc32
 
 import matplotlib as mpl
@@ -16,6 +16,9 @@ from matplotlib.figure import Figure
 
 from laya_nb.analysis.statistics import Estimate
 from laya_nb.heads import HEAD_LABELS
+
+if TYPE_CHECKING:
+    from laya_nb.report.findings import Number
 
 PALETTE = sns.color_palette("colorblind").as_hex()
 INK, FAINT, PAPER = "#222222", "#8a8a8a", "#c62828"
@@ -107,11 +110,6 @@ def new_figure(width: float, height: float) -> Figure:
     return BookFigure(figsize=(width, height), layout="constrained")
 
 
-def row_of_axes(fig: Figure, columns: int, **options: Any) -> list[Axes]:
-    """That many axes side by side, also one, as a list; `options` go to `Figure.subplots`."""
-    return list(fig.subplots(1, columns, squeeze=False, **options)[0])
-
-
 def grid_of_axes(fig: Figure, count: int, columns: int, **options: Any) -> list[Axes]:
     """That many axes, row by row, the last row maybe shorter; `options` go to `Figure.subplots`."""
     axes = fig.subplots(ceil(count / columns), columns, squeeze=False, **options).flat
@@ -120,12 +118,7 @@ def grid_of_axes(fig: Figure, count: int, columns: int, **options: Any) -> list[
     return list(axes[:count])
 
 
-def legend_beside_title(ax: Axes, **options: Any) -> None:
-    """The axes' legend in the line of its title, at the right end."""
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.2, **options)
-
-
-def interval(ax: Axes, y: float, value: Estimate, color: str) -> None:
+def interval(ax: Axes, y: float, value: "Estimate | Number", color: str) -> None:
     """Draw a mean as a dot at height y, on the line of its interval."""
     ax.plot([value.low, value.high], [y, y], color=color, lw=2, solid_capstyle="round")
     ax.plot(value.mean, y, "o", ms=6, color=color, mec="white", mew=0.8)

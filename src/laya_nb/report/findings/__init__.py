@@ -8,6 +8,7 @@ from laya_nb.report.findings.base import (
     MARGIN,
     ChapterFindings,
     Finding,
+    Number,
     find,
     in_plain_words,
     load,
@@ -18,5 +19,6 @@ from laya_nb.report.findings.base import (
 )
 
 __all__ = [
-    "MARGIN", "ChapterFindings", "Finding", "find", "in_plain_words", "load", "load_all", "show", "shown", "table",
+    "MARGIN", "ChapterFindings", "Finding", "Number", "find", "in_plain_words", "load", "load_all", "show", "shown",
+    "table",
 ]  # fmt: skip

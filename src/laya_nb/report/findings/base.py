@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 MARGIN = 0.5  # points of accuracy: less than this is too small to matter, by our choice
 
-
 Scale = Literal["points", "share"]
 """What the number of a finding is: points of accuracy, or a share, correlation or AUROC, which lie between -1 and 1."""
+
+
+class Number(NamedTuple):
+    """A mean and the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -27,22 +34,22 @@ class Finding:
     """One line of the book's table: what was asked, the number with its uncertainty, and what it says.
 
     `label` is its short name, unique in its chapter: by it other pages refer to the finding, and figures name its row.
-    Where one number answers the question, `number` holds its mean and the ends of its 95 % interval, `scale` says what
-    it is, and `no_effect` which value would mean that there is nothing to see.
+    Where one number answers the question, `number` holds it, `scale` says what it is, and `no_effect` which value would
+    mean that there is nothing to see.
     """
 
     label: str
     question: str
     measured: str
     answer: str
-    number: tuple[float, float, float] | None = None
+    number: Number | None = None
     scale: Scale | None = None
     no_effect: float | None = None
 
 
-def numbers(estimate: Estimate) -> tuple[float, float, float]:
-    """An estimate as a finding keeps it: mean, low and high end of the 95 % interval."""
-    return estimate.mean, estimate.low, estimate.high
+def number(estimate: Estimate) -> Number:
+    """An estimate as a finding keeps it."""
+    return Number(estimate.mean, estimate.low, estimate.high)
 
 
 class ChapterFindings(NamedTuple):
@@ -86,7 +93,7 @@ def load(name: str) -> ChapterFindings:
         FileNotFoundError: for a chapter without findings.
     """
     written = json.loads(paths.published(f"findings/{name}.json").read_text(encoding="utf-8"))
-    found = [Finding(**one | {"number": one["number"] and tuple(one["number"])}) for one in written["findings"]]
+    found = [Finding(**one | {"number": one["number"] and Number(*one["number"])}) for one in written["findings"]]
     return ChapterFindings(name, written["title"], found)
 
 
@@ -123,12 +130,11 @@ def table(chapters: Sequence[ChapterFindings]) -> "Markdown":
     return Markdown(_markdown(header, rows))
 
 
-def in_plain_words(questions: Mapping[str, tuple[str, str]], small_print: bool = True) -> "Markdown":
-    """A few findings for readers in a hurry; for a notebook to show.
+def in_plain_words(questions: Mapping[str, tuple[str, str]]) -> "Markdown":
+    """A few findings for readers in a hurry; for a notebook to show. What was measured stands small below the answers.
 
     Args:
         questions: the question in plain words, with the chapter and the label of the finding that answers it.
-        small_print: show what was measured below each answer.
     """
     from IPython.display import Markdown
 
@@ -136,8 +142,7 @@ def in_plain_words(questions: Mapping[str, tuple[str, str]], small_print: bool =
     for question, (chapter, label) in questions.items():
         found = find(chapter, label)
         link = f"[{load(chapter).title.partition(':')[0]}]({chapter}.ipynb)"
-        measured = f" <br><small>{found.measured}</small>" if small_print else ""
-        rows.append((question, f"**{found.answer}**{measured}", link))
+        rows.append((question, f"**{found.answer}** <br><small>{found.measured}</small>", link))
     return Markdown(_markdown(("Question", "Answer", "Shown in"), rows))
 
 
@@ -149,19 +154,14 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # --- words that several chapters use ------------------------------------------------------------------------------
 
 
-def points(comparison: Comparison) -> str:
-    """The difference of two accuracies, with its interval: "+0.20 [+0.10, +0.30] points"."""
-    return f"{comparison.difference:+.2f} points"
-
-
 def points_and_seeds(comparison: Comparison) -> str:
-    """The same, and how many seeds it comes from."""
-    return f"{points(comparison)}, {comparison.difference.n} seeds"
+    """The difference of two accuracies, and from how many seeds: "+0.20 [+0.10, +0.30] points, 5 seeds"."""
+    return f"{comparison.difference:+.2f} points, {comparison.difference.n} seeds"
 
 
 def as_number(comparison: Comparison) -> dict[str, Any]:
     """A difference of two accuracies as the last fields of a `Finding`."""
-    return {"number": numbers(comparison.difference), "scale": "points", "no_effect": 0.0}
+    return {"number": number(comparison.difference), "scale": "points", "no_effect": 0.0}
 
 
 def more_accurate(comparison: Comparison) -> str:

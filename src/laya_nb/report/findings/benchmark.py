@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from laya_nb.analysis.statistics import Comparison, compare_all, estimate
-from laya_nb.report.findings.base import MARGIN, Finding, as_number, more_accurate, numbers, points_and_seeds
+from laya_nb.report.findings.base import MARGIN, Finding, as_number, more_accurate, number, points_and_seeds
 from laya_nb.report.tables import percent_table
 from laya_nb.runs import Result, paper
 
@@ -64,7 +64,7 @@ def last_layer_weight(results: Sequence[Result], question: str, benchmark: str) 
         question,
         f"{mean:.2f}, {len(weights)} runs; paper: about {paper.LAST_LAYER_WEIGHT[benchmark]}",
         f"{spread}: the seed decides" if np.ptp(weights) > UP_TO_THE_SEED else f"{spread}, much the same in every run",
-        numbers(mean),
+        number(mean),
         "share",
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from laya_nb.analysis.statistics import estimate, slopes
-from laya_nb.report.findings.base import Finding, numbers
+from laya_nb.report.findings.base import Finding, number
 from laya_nb.report.tables import attention_table, effective_layers
 from laya_nb.runs import Result
 
@@ -39,7 +39,7 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
             "Does LAYA gain more in deeper networks?",
             f"{slope:+.2f} points for each further layer, {slope.n} seeds",
             grows,
-            numbers(slope),
+            number(slope),
             "points",
             0.0,
         ),

@@ -6,7 +6,7 @@ from laya_nb.analysis.attention import entropy_effect
 from laya_nb.analysis.stability import chance_agreement, pair_estimate, top_layer_agreement
 from laya_nb.analysis.statistics import estimate
 from laya_nb.report.findings import benchmark
-from laya_nb.report.findings.base import Finding, numbers
+from laya_nb.report.findings.base import Finding, number
 from laya_nb.runs import Result
 
 ABOVE_CHANCE = 0.15  # agreement on a smaller share of images than this, beyond chance, is hardly any
@@ -34,7 +34,7 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
             "Do two runs look most at the same layer, image by image?",
             f"for {agreement:.0%} of the images, {chance:.0%} by chance: {beyond:+.2f} beyond it, {runs} runs",
             same_layer,
-            numbers(beyond),
+            number(beyond),
             "share",
             0.0,
         ),
@@ -43,7 +43,7 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
             "Is attention more diffuse on wrong predictions?",
             f"AUROC {effect:.2f}, {effect.n} runs; {NO_EFFECT} is no effect",
             "Yes, on average" if effect.low > NO_EFFECT else "No evidence",
-            numbers(effect),
+            number(effect),
             "share",
             NO_EFFECT,
         ),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from laya_nb.analysis.attention import entropy
 from laya_nb.analysis.statistics import estimate
-from laya_nb.report.findings.base import Finding, numbers
+from laya_nb.report.findings.base import Finding, number
 from laya_nb.runs import Result
 
 IGNORED = 0.05  # a layer with a smaller mean weight than this has next to no say
@@ -20,7 +20,7 @@ def findings_of(as_it_is: Sequence[Result], three_copies: Sequence[Result], nois
             "Does a sharp profile show that layers differ?",
             f"entropy, from 0 sharp to 1 even: {copies:.2f} on copies, {real:.2f} on layers, {copies.n} runs",
             "No: copies give one as sharp" if copies.low <= real.high else "Copies give a more diffuse one",
-            numbers(copies),
+            number(copies),
             "share",
             1.0,
         ),

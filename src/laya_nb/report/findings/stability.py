@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from laya_nb.analysis.stability import class_distances, intraclass_correlation, pair_estimate, pairwise_correlation
-from laya_nb.report.findings.base import Finding, numbers
+from laya_nb.report.findings.base import Finding, number
 from laya_nb.report.tables import class_profiles
 from laya_nb.runs import Result
 
@@ -21,7 +21,7 @@ def findings_of(results: Sequence[Result], num_classes: int) -> list[Finding]:
             "How much of a class profile is common to all runs?",
             f"{share.mean:.0%} of its variance [{share.low:.0%}, {share.high:.0%}], {len(results)} runs",
             "Next to nothing: it explains one network" if share.high < OWN else "Some of it",
-            numbers(share),
+            number(share),
             "share",
             0.0,
         ),
@@ -30,7 +30,7 @@ def findings_of(results: Sequence[Result], num_classes: int) -> list[Finding]:
             "Do runs give the same classes like weights?",
             f"correlation of two runs {alike:.2f}, {len(results)} runs",
             "In part, on whichever layers" if alike.low > 0 else "No evidence",
-            numbers(alike),
+            number(alike),
             "share",
             0.0,
         ),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from laya_nb.analysis.statistics import Estimate, estimate, slopes
-from laya_nb.report.findings.base import MARGIN, Finding, numbers
+from laya_nb.report.findings.base import MARGIN, Finding, number
 from laya_nb.report.tables import attention_table
 from laya_nb.runs import Result
 
@@ -35,7 +35,7 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
             "Does the temperature change accuracy?",
             f"{gain:+.2f} points for ten times τ, {gain.n} seeds",
             _trend(gain, low, high),
-            numbers(gain),
+            number(gain),
             "points",
             0.0,
         ),
@@ -44,7 +44,7 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
             "Does the scorer undo the temperature?",
             f"range of s(x) grows as τ to the power {power:.2f}, {power.n} seeds",
             undone,
-            numbers(power),
+            number(power),
             "share",
             0.0,
         ),
