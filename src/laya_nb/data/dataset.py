@@ -48,7 +48,7 @@ class Dataset:
         return f"{self.name}: {len(self.train.y):,} training and {len(self.test.y):,} test examples, {self.source}"
 
     def split(self, seed: int, validation: float = 0.1) -> Splits:
-        """Set aside a random share of the training part for validation, drawn from the seed's "split" stream."""
+        """Set aside a random share of the training part for validation (0: none), drawn from the seed's stream."""
         x, y = self.train
         kept, held_out = self.split_indices(seed, validation)
         return Splits(Examples(x[kept], y[kept]), Examples(x[held_out], y[held_out]))
@@ -56,7 +56,7 @@ class Dataset:
     def split_indices(self, seed: int, validation: float = 0.1) -> tuple[Tensor, Tensor]:
         """Where the examples of that split stand in the training part: those to train on, those for validation."""
         count = round(len(self.train.y) * validation)
-        if not 0 < count < len(self.train.y):
+        if not (count > 0 or validation == 0) or count >= len(self.train.y):
             raise ValueError(f"validation must leave both parts non-empty, got a share of {validation!r}")
         order = torch.randperm(len(self.train.y), generator=seeds.generator(seed, "split"))
         return order[count:], order[:count]

@@ -37,7 +37,6 @@ import torch
 from torch import Tensor
 
 from laya_nb.data import images, world
-from laya_nb.data.catalog import entry
 from laya_nb.data.dataset import Dataset, Examples, Part
 from laya_nb.data.images import CIFAR10_CLASSES, FASHION_MNIST_CLASSES
 from laya_nb.data.renderings import RENDERINGS, TURNS, rendered, turned
@@ -179,7 +178,7 @@ def _cifar10(part: Part, examples: int, seed: int) -> Drawn:
 
 def _cifar10_of(part: Part, wanted: np.ndarray, seed: int) -> Drawn:
     _folder("cifar10")  # else the error would say to use another data set
-    x, y = _select("cifar10_jpeg", part, entry("cifar10_jpeg").raw(part), wanted, seed)  # type: ignore[arg-type]
+    x, y = _select("cifar10_jpeg", part, images.raw_cifar10_jpeg(part), wanted, seed)
     return Drawn(x, {"class": y}, "JPEG copy of CIFAR-10 from the folder LAYA_NB_DATA")
 
 

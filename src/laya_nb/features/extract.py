@@ -46,6 +46,8 @@ def extract(
 ) -> Tensor:
     """All layers' features of all inputs, side by side: (N, d_1 + ... + d_L), as a memory map.
 
+    They are float32, or what the backbone's `kept_as` says: half precision where there is much to keep.
+
     They are kept in a folder beside the given one, whose name ends in a hash of inputs, weights and layers.
     The next call reads them there, after comparing a checksum. A killed process leaves what it did, the next one goes
     on from there, and the result is the same to the bit. A second process waits for the first.
@@ -80,11 +82,16 @@ def _key(backbone: nn.Module, inputs: Inputs) -> str:
     pool = getattr(backbone, "pool", None)
     pool = [_pool_name(one) for one in pool] if isinstance(pool, list | tuple) else _pool_name(pool)
     layers = getattr(backbone, "layers", None)
-    digest = hashlib.sha256(json.dumps([inputs.key, layers, pool, backbone.out_dims, "float32"]).encode())
+    kept_as = str(_kept_as(backbone))
+    digest = hashlib.sha256(json.dumps([inputs.key, layers, pool, backbone.out_dims, kept_as]).encode())
     for name, weight in sorted(backbone.state_dict().items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+def _kept_as(backbone: nn.Module) -> np.dtype:
+    return np.dtype(getattr(backbone, "kept_as", "float32"))
 
 
 def _pool_name(pool: object) -> object:
@@ -102,7 +109,7 @@ def _run(backbone: nn.Module, inputs: Inputs, folder: Path, batch_size: int, dev
     # Longest first: what does not fit into memory shows at once, and the time left is not guessed too short.
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     shape = (len(order), sum(backbone.out_dims))  # type: ignore[arg-type]
-    features, done = _resume(folder, shape)
+    features, done = _resume(folder, shape, _kept_as(backbone))
     backbone.to(device).eval()
     with (
         torch.no_grad(),  # not inference mode: what a network makes in its first pass, it may keep
@@ -113,31 +120,32 @@ def _run(backbone: nn.Module, inputs: Inputs, folder: Path, batch_size: int, dev
             x = inputs.batch(rows)
             x = x.to(device) if isinstance(x, Tensor) else {name: part.to(device) for name, part in x.items()}
             states = torch.cat([h.float() for h in backbone(x)], dim=1).cpu()
-            if not (finite := states.isfinite().all(dim=1)).all():
-                raise DataError(f"the features of example {rows[int(finite.int().argmin())]} are not all finite")
-            features[rows] = states
+            kept = states.numpy().astype(features.dtype)
+            if not (finite := np.isfinite(kept).all(axis=1)).all():
+                raise DataError(f"the features of example {rows[int(finite.argmin())]} are not all finite")
+            features[rows] = kept
             progress.update(len(rows))
             end = start + len(rows)
             if end // RECORD_EVERY > start // RECORD_EVERY or end == len(order):
                 _record(folder, features, end)
 
 
-def _resume(folder: Path, shape: tuple[int, int]) -> tuple[np.memmap, int]:
+def _resume(folder: Path, shape: tuple[int, int], dtype: np.dtype) -> tuple[np.memmap, int]:
     """The file that another process began, and how many examples it did; else a new file, and 0."""
     path = folder / "features.npy"
     try:
         size = path.stat().st_size  # before NumPy fills up a file that is too short
         features = np.lib.format.open_memmap(path, mode="r+")
-        if (features.shape, features.dtype, features.offset + features.nbytes) == (shape, np.float32, size):
+        if (features.shape, features.dtype, features.offset + features.nbytes) == (shape, dtype, size):
             return features, int((folder / "done").read_text())
     except (OSError, ValueError):
         pass
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    needed = shape[0] * shape[1] * 4
+    needed = shape[0] * shape[1] * dtype.itemsize
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(f"the features need {needed / 1e6:,.0f} MB of disk, {free / 1e6:,.0f} MB are free in {folder}")
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape), 0
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape), 0
 
 
 def _record(folder: Path, features: np.memmap, done: int) -> None:

@@ -7,6 +7,8 @@ stands in the name of a data set of features, and in the key of a run on it.
   and for others what they were trained on.
 - "bf16": the network in bfloat16. What is read of a ViT is averaged and kept in float32.
 - "alf", "blocks", "tokens", "stages": what is read, see `TAPS`.
+
+A data set of features takes "l2" as well: `features.load`.
 """
 
 import re
@@ -100,6 +102,8 @@ class Look:
 class EveryToken(HiddenStates):
     """A backbone that shows every token of one layer: `forward` returns as many hidden states (B, width)."""
 
+    kept_as = "float16"  # there are many
+
     def __init__(self, module: nn.Module, layer: str, *, example: Tensor, width: int) -> None:
         self.width = width  # `forward` needs it, and runs once in what follows
         super().__init__(module, [layer], example=example, pool=flat)
@@ -151,22 +155,29 @@ def load(name: str, *, layers: Sequence[str] | None = None, pretrained: bool = T
     return Encoder(name, "images", backbone.eval(), lambda pixels: look.images(pixels, kind))
 
 
-@cache
 def widths(name: str) -> tuple[int, ...]:
     """The widths of what an encoder shows, from its architecture alone: no weights are read or downloaded.
-
-    Kept, because every `Run` on an encoder's features asks for them, and to build an architecture takes a while.
 
     Raises:
         ValueError: as `load`.
         ImportError: where timm or torchvision is missing; not for one of `WIDTHS`.
     """
-    if name in WIDTHS:
-        return WIDTHS[name]
+    plain = "+".join(part for part in name.split("+") if part != "bf16")
+    return WIDTHS[plain] if plain in WIDTHS else _shown(name)[1]
+
+
+def names(name: str) -> tuple[str, ...]:
+    """What each of the things is that an encoder shows: "blocks.3.norm2:cls". Raises as `widths`."""
+    return _shown(name)[0]
+
+
+@cache  # every `Run` on an encoder's features asks for its widths, and to build an architecture takes a while
+def _shown(name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     request = parse(name)
     with torch.device("meta"):
         module, look = _network(request, False, {})
-        return _backbone(request, module.eval(), look, None).out_dims
+        backbone = _backbone(request, module.eval(), look, None)
+    return backbone.names, backbone.out_dims
 
 
 def parse(name: str) -> Request:

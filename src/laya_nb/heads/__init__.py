@@ -11,11 +11,11 @@ from laya_nb.heads.baselines import (
 )
 from laya_nb.heads.catalog import BENCHMARK_HEADS, HEAD_LABELS, HEADS
 from laya_nb.heads.classifier import DepthClassifier
-from laya_nb.heads.fusion import AllTokensHead, AttentiveFusionHead
+from laya_nb.heads.fusion import AttentiveFusionHead
 from laya_nb.heads.laya import LAYAHead
 
 __all__ = [
-    "BENCHMARK_HEADS", "HEADS", "HEAD_LABELS", "AllTokensHead", "AttentiveFusionHead", "ConcatHead",
+    "BENCHMARK_HEADS", "HEADS", "HEAD_LABELS", "AttentiveFusionHead", "ConcatHead",
     "ConcatLinearHead", "DepthClassifier", "EqualMixHead", "Head", "HeadOutput", "LAYAHead",
     "LastLayerHead", "LastLayerMLPHead", "ScalarMixHead", "count_parameters",
 ]  # fmt: skip

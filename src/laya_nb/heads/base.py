@@ -39,6 +39,8 @@ class Head(nn.Module):
     ndim = 2  # of a hidden state: (B, d_i); heads stacked for training together take (M, B, d_i)
     may_differ: ClassVar[tuple[str, ...]] = ()
     """Float attributes in which heads that are trained as one stack may differ."""
+    keras_initialisation: ClassVar[bool] = True
+    """Whether a run draws its weights as the paper's Keras notebook does, or leaves them as PyTorch draws them."""
 
     def __init__(self, in_dims: Sequence[int], num_classes: int) -> None:
         super().__init__()

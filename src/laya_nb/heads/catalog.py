@@ -33,6 +33,7 @@ class Entry:
     per_input: bool = False
 
 
+_FUSION = {"num_heads": None, "attention_dropout": 0.0, "free_query": False}
 _LAYA = {"d_star": 96, "temperature": 1.0, "psi": "identity", "scorer_width": None}
 
 CATALOG: dict[str, Entry] = {
@@ -43,7 +44,7 @@ CATALOG: dict[str, Entry] = {
     "laya": Entry(LAYAHead, "LAYA", _LAYA, stackable=True, per_input=True),
     "equal_mix": Entry(EqualMixHead, "Equal weights", {"d_star": 96}, stackable=True),
     "concat_linear": Entry(ConcatLinearHead, "All layers, linear", stackable=True),
-    "fusion": Entry(AttentiveFusionHead, "Fusion", {"num_heads": None, "attention_dropout": 0.0}, per_input=True),
+    "fusion": Entry(AttentiveFusionHead, "Fusion", _FUSION, per_input=True),
 }
 
 HEADS: tuple[str, ...] = tuple(CATALOG)

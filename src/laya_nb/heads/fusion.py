@@ -1,12 +1,13 @@
 """Attentive layer fusion (ALF, arXiv 2601.09322): one learned query attends over tokens from all layers.
 
-The heads here take tokens that are ready: which layers they come from, the L2 normalisation and the jitter of the
-training inputs belong to the features. Where paper and released code (lciernik/attentive-layer-fusion) leave a choice:
+The head takes tokens that are ready: which layers they come from, the L2 normalisation and the jitter of the training
+inputs are no part of it (`features`, `training.TrainingConfig`). Where the paper and the released code
+(lciernik/attentive-layer-fusion) leave a choice:
 
 - The code doubles the usual width of a head, d // M, and so do we. Where M does not divide d, the heads together are
   narrower than 2 d.
 - The code has a dropout after W_O as well, at 0 in every published configuration. We have that of the attention alone.
-- The code gives the baseline over all tokens 8 heads; the other probes get one head per token.
+- The code gives the baseline over all tokens (AAT) 8 heads; the other probes get one head per token.
 """
 
 from collections.abc import Sequence
@@ -20,8 +21,11 @@ from laya_nb.heads.base import Head, HeadOutput
 from laya_nb.support.checks import check_integer
 
 
-class _AttentiveProbe(Head):
-    """The probe of ALF on tokens h_1..h_T, each of d numbers. Subclasses say where the tokens come from.
+class AttentiveFusionHead(Head):
+    """ALF's head: attention over T tokens, M heads wide. It does not see in which order they come.
+
+    With the CLS token and the mean of the patch tokens from each layer as hidden states, this is the paper's fusion;
+    with these two from the last layer, its CLS+AP baseline; with all tokens of the last layer and 8 heads, its AAT.
 
     For each of M heads of width w = 2 (d // M), with three LayerNorms and without any position:
     a = softmax_t(W_Q LN_q(query) . W_K LN_k(h_t) / sqrt(w)) and o = sum_t a_t W_V LN_v(h_t); then
@@ -34,25 +38,46 @@ class _AttentiveProbe(Head):
 
     Two biases have no effect on the loss in training, and gradients of zero but for rounding: norm_k's adds the same
     to the scores of all tokens, and BatchNorm subtracts w_o's again. So it is with norm_v's where there is no dropout.
+
+    Args:
+        in_dims: T widths. The largest is d; narrower hidden states are filled up with zeros, as the released code does.
+        num_classes: C.
+        num_heads: M, from 1 to d; None: one per token, as in the paper.
+        attention_dropout: the share of attention weights that are set to 0 in training, from 0 to below 1.
+        free_query: True: one free vector (M w) in place of W_Q LN_q(query), of which it is as good as a copy. The
+            paper's reviewers asked what W_Q is for.
+
+    Raises:
+        ValueError: for a setting that makes no sense, or hidden states that do not fit.
     """
 
+    keras_initialisation = False
+
     def __init__(
-        self, in_dims: Sequence[int], num_classes: int, num_heads: int | None, attention_dropout: float
+        self,
+        in_dims: Sequence[int],
+        num_classes: int,
+        num_heads: int | None = None,
+        attention_dropout: float = 0.0,
+        free_query: bool = False,
     ) -> None:
         super().__init__(in_dims, num_classes)
-        self.check_settings(num_heads=num_heads, attention_dropout=attention_dropout)
-        if len(set(self.in_dims)) > 1:
-            raise ValueError(f"all widths in in_dims must be equal, got {self.in_dims}")
-        d = self.in_dims[0]
+        self.check_settings(num_heads=num_heads, attention_dropout=attention_dropout, free_query=free_query)
+        d = max(self.in_dims)
         self.num_heads = len(self.in_dims) if num_heads is None else num_heads
         if self.num_heads > d:
             told = " (None: one per hidden state)" if num_heads is None else ""
             raise ValueError(f"num_heads must be an integer from 1 to the width {d}, got {self.num_heads}{told}")
         self.head_width = 2 * (d // self.num_heads)
         inner = self.num_heads * self.head_width
-        self.query = nn.Parameter(0.02 * torch.randn(d))
-        self.norm_q, self.norm_k, self.norm_v = (nn.LayerNorm(d) for _ in range(3))
-        self.w_q, self.w_k, self.w_v = (nn.Linear(d, inner, bias=False) for _ in range(3))
+        if free_query:
+            self.query = nn.Parameter(0.02 * torch.randn(inner))
+        else:
+            self.query = nn.Parameter(0.02 * torch.randn(d))
+            self.norm_q, self.w_q = nn.LayerNorm(d), nn.Linear(d, inner, bias=False)
+        self.free_query = free_query
+        self.norm_k, self.norm_v = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.w_k, self.w_v = nn.Linear(d, inner, bias=False), nn.Linear(d, inner, bias=False)
         self.dropout = nn.Dropout(attention_dropout)
         self.w_o = nn.Linear(inner, d)
         self.norm = nn.BatchNorm1d(d)
@@ -60,16 +85,19 @@ class _AttentiveProbe(Head):
 
     @classmethod
     def check_settings(cls, **settings: Any) -> None:
-        """Raise a ValueError for a num_heads or attention_dropout that no width could take."""
+        """Raise a ValueError for a setting that no width could take."""
         if settings["num_heads"] is not None:
             check_integer("num_heads", settings["num_heads"])
         rate = settings["attention_dropout"]
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
             raise ValueError(f"attention_dropout must be a number of at least 0 and below 1, got {rate!r}")
+        if not isinstance(settings["free_query"], bool):
+            raise ValueError(f"free_query must be True or False, got {settings['free_query']!r}")
 
     def tokens(self, hidden_states: Sequence[Tensor]) -> Tensor:
-        """What the head attends over, (B, T, d)."""
-        raise NotImplementedError
+        """What the head attends over, (B, T, d): the hidden states, filled up with zeros to one width."""
+        d = max(self.in_dims)
+        return torch.stack([F.pad(h, (0, d - h.shape[1])) for h in hidden_states], dim=1)
 
     def collapsed(self) -> tuple[Tensor, Tensor]:
         """W_Q, W_K, the query and their LayerNorms as all that they amount to: vectors (M, d) and constants (M,).
@@ -77,7 +105,8 @@ class _AttentiveProbe(Head):
         Head m's score of a token is vector_m . n + constant_m, where n is the token with mean 0 and variance 1: its
         LayerNorm without weight and bias. The softmax cancels the constants.
         """
-        q = self.w_q(self.norm_q(self.query)).view(self.num_heads, self.head_width)
+        query = self.query if self.free_query else self.w_q(self.norm_q(self.query))
+        q = query.view(self.num_heads, self.head_width)
         by_head = self.w_k.weight.view(self.num_heads, self.head_width, -1)
         keys = torch.einsum("mw,mwd->md", q, by_head) / self.head_width**0.5
         return keys * self.norm_k.weight, keys @ self.norm_k.bias
@@ -111,70 +140,3 @@ class _AttentiveProbe(Head):
     def _attention(self, normalised: Tensor) -> Tensor:
         vectors, constants = self.collapsed()
         return torch.softmax(vectors @ normalised.mT + constants.unsqueeze(-1), dim=-1)
-
-
-class AttentiveFusionHead(_AttentiveProbe):
-    """ALF's head: attention over one token per hidden state, M heads wide. It does not see in which order they come.
-
-    With the CLS token and the mean of the patch tokens from each layer, this is the paper's fusion; with these two from
-    the last layer, its CLS+AP baseline. For what is computed, and how: `_AttentiveProbe`.
-
-    Args:
-        in_dims: T times the same width d.
-        num_classes: C.
-        num_heads: M, from 1 to d; None: one per token, as in the paper.
-        attention_dropout: the share of attention weights that are set to 0 in training, from 0 to below 1.
-
-    Raises:
-        ValueError: for unequal widths, a setting that makes no sense, or hidden states that do not fit.
-    """
-
-    def __init__(
-        self,
-        in_dims: Sequence[int],
-        num_classes: int,
-        num_heads: int | None = None,
-        attention_dropout: float = 0.0,
-    ) -> None:
-        super().__init__(in_dims, num_classes, num_heads, attention_dropout)
-
-    def tokens(self, hidden_states: Sequence[Tensor]) -> Tensor:
-        """The hidden states, T of shape (B, d), as one tensor (B, T, d)."""
-        return torch.stack(list(hidden_states), dim=1)
-
-
-class AllTokensHead(_AttentiveProbe):
-    """ALF's baseline AAT: the same probe over all tokens of one layer. It does not see where in the input they are.
-
-    Its one hidden state is a sequence (B, T, d), T the same within a batch and free between batches. So the attention
-    (B, T) weighs positions in that layer, for which `names` has no names.
-
-    Args:
-        in_dims: the one width d.
-        num_classes: C.
-        num_heads: M, from 1 to d.
-        attention_dropout: as in `AttentiveFusionHead`.
-
-    Raises:
-        ValueError: for more than one width, a setting that makes no sense, or a hidden state that does not fit.
-    """
-
-    def __init__(
-        self, in_dims: Sequence[int], num_classes: int, num_heads: int = 8, attention_dropout: float = 0.0
-    ) -> None:
-        if len(in_dims) > 1:
-            raise ValueError(f"in_dims must be the width of one layer, got {tuple(in_dims)}")
-        check_integer("num_heads", num_heads)
-        super().__init__(in_dims, num_classes, num_heads, attention_dropout)
-
-    def check(self, hidden_states: Sequence[Tensor]) -> None:
-        """Raise a ValueError unless there is one hidden state, a sequence (B, T, d) of one or more tokens."""
-        for h in hidden_states[:1]:
-            if h.ndim != 3 or h.shape[1] == 0 or h.shape[2] != self.in_dims[0]:
-                wanted = f"(B, T, {self.in_dims[0]}) with T of at least 1"
-                raise ValueError(f"hidden state 1 must have shape {wanted}, got {tuple(h.shape)}")
-        super().check([h[:, 0] for h in hidden_states])
-
-    def tokens(self, hidden_states: Sequence[Tensor]) -> Tensor:
-        """The tokens as they are, (B, T, d)."""
-        return hidden_states[0]

@@ -11,7 +11,6 @@ from laya_nb.backbones import MLP, Backbone, BiLSTM, DepthwiseCNN, FrozenFeature
 from laya_nb.data import Dataset
 from laya_nb.data import catalog as datasets
 from laya_nb.data.tokens import VOCABULARY_SIZE
-from laya_nb.features import encoders
 from laya_nb.heads import catalog as heads
 from laya_nb.runs import paper
 
@@ -54,16 +53,23 @@ class Defaults:
         return [name for name, entry in BACKBONES.items() if entry.reads == self.kind]
 
 
+def parts(dataset: str) -> tuple[str, str]:
+    """A data set's own name, and the encoder whose features of it are meant, or "". Tasks have a slash in their name:
+    "world/count@2000/vit_s_saliency"."""
+    end = dataset.find("/", max(dataset.find("@"), 0))
+    return (dataset, "") if end < 0 else (dataset[:end], dataset[end + 1 :])
+
+
 def defaults(dataset: str) -> Defaults:
     """What is usual for a data set ("imdb"), or for an encoder's features of one ("imdb/minilm").
 
     Raises:
         ValueError: for an unknown data set.
     """
-    name, _, encoder = dataset.partition("/")
+    name, encoder = parts(dataset)
     entry = datasets.entry(name)
     if encoder:
-        return Defaults("features", "frozen", encoders.widths(encoder), entry.benchmark)
+        return Defaults("features", "frozen", features.widths(encoder), entry.benchmark)
     return Defaults(entry.kind, entry.backbone, entry.hidden_dims, entry.benchmark)
 
 
@@ -105,5 +111,5 @@ def load(dataset: str) -> Dataset:
         ValueError: for an unknown name.
         DataError: for a file that is damaged or cannot be had.
     """
-    name, _, encoder = dataset.partition("/")
+    name, encoder = parts(dataset)
     return features.load(name, encoder) if encoder else data.load(name)

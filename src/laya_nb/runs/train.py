@@ -55,7 +55,8 @@ def build_model(run: Run, input_size: int, num_classes: int) -> DepthClassifier:
             backbone = LayerSelection(backbone, run.view)
         head = heads.entry(run.head).head.from_settings(backbone.out_dims, num_classes, **settings)
     model = DepthClassifier(backbone, head)
-    keras_defaults.glorot_(model, seeds.generator(run.seed, "initialisation"))
+    drawn = model if head.keras_initialisation else backbone
+    keras_defaults.glorot_(drawn, seeds.generator(run.seed, "initialisation"))
     return model
 
 
@@ -131,8 +132,10 @@ def _result(run: Run, model: DepthClassifier, history: TrainingHistory, test: Ex
         "prediction": predictions.labels.numpy().astype(np.uint8),
         "confidence": confidence.numpy().astype(np.float16),
     }
-    metrics = evaluate(predictions, test.y) | {
-        "validation_accuracy": history.validation_accuracy[history.best_epoch - 1],
+    metrics = evaluate(predictions, test.y)
+    if history.validation_accuracy:
+        metrics["validation_accuracy"] = max(history.validation_accuracy)
+    metrics |= {
         "best_epoch": history.best_epoch,
         "epochs": history.epochs,
         "parameters": count_parameters(model),

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from laya_nb.data import Examples, Splits, check_examples
+from laya_nb.data import DataError, Examples, Splits, check_examples
 from laya_nb.heads import DepthClassifier
 from laya_nb.support import device as devices
 from laya_nb.support import seeds
@@ -27,7 +28,7 @@ def fit(
     device: torch.device | str | None = None,
     after_epoch: Callable[[], object] | None = None,
 ) -> TrainingHistory:
-    """Train `model` in place and leave it with the weights of its best epoch.
+    """Train `model` in place and leave it with the weights of its best epoch, or without patience of its last.
 
     The batch order comes from the seed's own stream; the weights are those the model came with. On one machine with
     one thread count, the same call gives the same bits.
@@ -42,16 +43,25 @@ def fit(
 
     Raises:
         NonFiniteLoss: at the first step whose loss is not finite.
-        DataError: for empty or single-class data, or labels out of range.
+        DataError: for empty or single-class data, labels out of range, and a class without examples where all classes
+            are to count the same.
     """
     protocol = protocol or TrainingConfig()
     device = devices.resolve(device)
+    classes = model.head.num_classes
     for part in ("train", "validation"):
-        check_examples(f"{part} part", getattr(splits, part), model.head.num_classes)
+        if part == "train" or protocol.validation:
+            check_examples(f"{part} part", getattr(splits, part), classes)
+            if protocol.balanced:
+                _check_all_classes(f"{part} part", getattr(splits, part).y, classes)
     train = Examples(*(tensor.to(device) for tensor in splits.train))
     validation = Examples(*(tensor.to(device) for tensor in splits.validation))
     model.to(device)
-    optimizer = Adam(model.parameters(), protocol.learning_rate)
+    optimizer = Adam(model.parameters(), protocol.learning_rate, protocol.weight_decay)
+    weights = len(train.y) / (classes * train.y.bincount(minlength=classes)) if protocol.balanced else None
+    sizes = batch_sizes(len(train.y), protocol.batch_size)
+    protocol = replace(protocol, max_epochs=max(protocol.max_epochs, -(-protocol.min_steps // len(sizes))))
+    steps = _Steps(model, optimizer, protocol, weights, protocol.max_epochs * len(sizes))
     order_stream = seeds.generator(seed, "batch order")
     history, best_weights = TrainingHistory(), model.state_dict()
     start = time.perf_counter()
@@ -62,17 +72,21 @@ def fit(
         torch.manual_seed(seeds.stream_seed(seed, "dropout"))
         while not history.is_over(protocol):
             order = torch.randperm(len(train.y), generator=order_stream).to(device)
-            loss = _train_epoch(
-                model, optimizer, train, order.split(batch_sizes(len(order), protocol.batch_size)), history.epochs + 1
-            )
-            accuracy = (predict(model, validation.x).labels == validation.y.cpu()).float().mean().item()
-            if history.record(loss, accuracy):
+            loss = steps.epoch(train, order.split(sizes))
+            if protocol.patience is None:
+                history.train_loss.append(loss)
+                history.best_epoch = history.epochs
+            elif history.record(loss, _accuracy(model, validation, protocol.balanced)):
                 best_weights = {name: value.clone() for name, value in model.state_dict().items()}
-            progress.set_postfix(loss=f"{loss:.4f}", validation=f"{accuracy:.4f}")
+            progress.set_postfix({"loss": f"{loss:.4f}"} | _last(history.validation_accuracy))
             progress.update()
             if after_epoch is not None:
                 after_epoch()
-    model.load_state_dict(best_weights)
+    if protocol.patience is None:
+        if protocol.validation:
+            history.validation_accuracy.append(_accuracy(model, validation, protocol.balanced))
+    else:
+        model.load_state_dict(best_weights)
     model.eval()
     history.seconds = time.perf_counter() - start
     return history
@@ -86,18 +100,76 @@ def batch_sizes(examples: int, batch_size: int) -> list[int]:
     return [*sizes[:-2], sizes[-2] + 1] if rest == 1 and full else sizes
 
 
-def _train_epoch(model: nn.Module, optimizer: Adam, train: Examples, batches: tuple[Tensor, ...], epoch: int) -> float:
-    """One pass over the batches of indices; the mean loss over examples."""
-    model.train()
-    total = 0.0
-    for step, index in enumerate(batches, start=1):
-        x, y = train.x.index_select(0, index), train.y.index_select(0, index)  # twice as fast as train.x[index]
-        loss = F.cross_entropy(model(x).logits, y)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise NonFiniteLoss(value, step, epoch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total += value * len(index)
-    return total / len(train.y)
+class _Steps:
+    """The steps of a training: what each does, and how far along it is."""
+
+    def __init__(
+        self,
+        model: DepthClassifier,
+        optimizer: Adam,
+        protocol: TrainingConfig,
+        class_weights: Tensor | None,
+        total: int,
+    ) -> None:
+        self.model, self.optimizer, self.protocol = model, optimizer, protocol
+        self.class_weights = class_weights
+        self.total = total
+        self.done = self.epochs = 0
+
+    def epoch(self, train: Examples, batches: Sequence[Tensor]) -> float:
+        """One pass over the batches of indices; the mean loss over examples."""
+        self.model.train()
+        self.epochs += 1
+        total = 0.0
+        for step, index in enumerate(batches, start=1):
+            x, y = train.x.index_select(0, index), train.y.index_select(0, index)  # twice as fast as train.x[index]
+            loss = F.cross_entropy(self._logits(x), y, self.class_weights)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise NonFiniteLoss(value, step, self.epochs)
+            self.optimizer.learning_rate = self._learning_rate()
+            self.optimizer.zero_grad()
+            loss.backward()
+            if self.protocol.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.protocol.clip_norm)
+            self.optimizer.step()
+            self.done += 1
+            total += value * len(index)
+        return total / len(train.y)
+
+    def _learning_rate(self) -> float:
+        """Half a cosine, from the first step's rate towards the last."""
+        first, last = self.protocol.learning_rate, self.protocol.final_learning_rate
+        if last is None:
+            return first
+        return last + (first - last) * (1 + math.cos(math.pi * self.done / self.total)) / 2
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Logits (B, C); with noise on all hidden states of about half of the inputs."""
+        if not self.protocol.jitter:
+            return self.model(x).logits
+        chosen = (torch.rand(len(x), device=x.device) < 0.5).nonzero().flatten()
+        jittered = [
+            h.index_add(0, chosen, torch.randn(len(chosen), *h.shape[1:], device=h.device), alpha=self.protocol.jitter)
+            for h in self.model.backbone(x)
+        ]
+        return self.model.head(jittered).logits
+
+
+def _accuracy(model: DepthClassifier, examples: Examples, balanced: bool) -> float:
+    """The share of examples that are right; balanced: the mean of that over classes."""
+    truth = examples.y.cpu()
+    right = (predict(model, examples.x).labels == truth).float()
+    if not balanced:
+        return right.mean().item()
+    return (truth.bincount(right) / truth.bincount()).mean().item()
+
+
+def _check_all_classes(what: str, y: Tensor, classes: int) -> None:
+    missing = (y.bincount(minlength=classes) == 0).nonzero().flatten().tolist()
+    if missing:
+        raise DataError(f"{what}: no examples of class {', '.join(map(str, missing))}; all {classes} are to count")
+
+
+def _last(accuracies: Sequence[float]) -> dict[str, str]:
+    return {"validation": f"{accuracies[-1]:.4f}"} if accuracies else {}

@@ -17,10 +17,14 @@ class Adam:
     Args:
         parameters: what to train. One that has no gradient at any step, because the loss does not depend on it, stays
             as it is.
-        learning_rate: the size of a step.
+        learning_rate: the size of a step; it may be changed between steps.
+        weight_decay: None, or that of `torch.optim.AdamW`.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float | None = None
+    ) -> None:
+        self.weight_decay = weight_decay
         self.parameters: list[Tensor] = [p for p in parameters if p.requires_grad]
         self.learning_rate = learning_rate
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
@@ -54,7 +58,8 @@ class Adam:
         squares: list[Tensor],
         learning_rate: float,
     ) -> None:
-        torch._fused_adam_(
+        kernel = torch._fused_adam_ if self.weight_decay is None else torch._fused_adamw_
+        kernel(
             parameters,
             gradients,
             means,
@@ -64,7 +69,7 @@ class Adam:
             lr=learning_rate,
             beta1=0.9,
             beta2=0.999,
-            weight_decay=0.0,
+            weight_decay=self.weight_decay or 0.0,
             eps=ADAM_EPS,
             amsgrad=False,
             maximize=False,

@@ -75,6 +75,8 @@ def fit_stacked(
         yield from _one_by_one(members, dataset, device)
         return
     try:
+        if not shared.stackable:
+            raise NotStackable(f"a stack has no training as {shared}")
         training = _StackedTraining(members, dataset, device)
     except NotStackable:
         yield from _one_by_one(members, dataset, device)
