@@ -297,6 +297,56 @@ def test_every_entry_says_what_its_inputs_are() -> None:
         assert entry.benchmark in CHOICE
 
 
+def test_a_task_with_its_number_of_pictures_is_a_data_set() -> None:
+    found = data.load("world/shape@30")
+    assert (found.name, len(found.classes)) == ("world/shape@30", 5)
+    assert [len(part.y) for part in (found.train, found.test)] == [30, 30]
+    entry = catalog.entry("world/shape@30")
+    for part, examples in (("train", found.train), ("test", found.test)):
+        raw, labels = entry.raw(part)  # type: ignore[arg-type]
+        assert isinstance(raw, Tensor)
+        assert torch.equal(raw, examples.x)
+        assert torch.equal(labels, examples.y)
+    other = catalog.entry("world/count@30")
+    assert (entry.inputs, other.inputs) == ("world@30", "world@30")  # one network's pass serves both
+    assert torch.equal(other.raw("test")[0], found.test.x)  # type: ignore[arg-type]
+
+
+def test_a_data_set_with_a_number_is_a_balanced_part_of_it() -> None:
+    """Its first examples of each class, in their order."""
+    whole, found = data.load("docstrings"), data.load("docstrings@301")
+    assert found.name == "docstrings@301"
+    for part in ("train", "test"):
+        examples, of = getattr(found, part), getattr(whole, part)
+        assert examples.y.bincount().tolist() == [151, 150]
+        zeros = iter((of.y == 0).nonzero().flatten()[:151].tolist())
+        ones = iter((of.y == 1).nonzero().flatten()[:150].tolist())
+        rows = torch.tensor(sorted([*zeros, *ones]))
+        assert torch.equal(examples.x, of.x[rows])
+        raw, labels = catalog.entry("docstrings@301").raw(part)
+        texts = catalog.entry("docstrings").raw(part)[0]
+        assert raw == [texts[row] for row in rows]
+        assert torch.equal(labels, examples.y)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "unknown data set 'nothing'; known: 'fashion_mnist', .*, and tasks as cifar10_jpeg, .*@2000"),
+        ("letters", "unknown data set 'letters'"),
+        ("letters@", "unknown data set 'letters@'"),
+        ("letters@0", "unknown data set 'letters@0'"),
+        ("nothing@5", "unknown data set 'nothing'"),
+        ("docstrings@501", "'docstrings@501': there are 500 examples in a part"),
+        ("docstrings@499", "'docstrings@499': a class has too few examples for balanced classes"),
+        ("world/count@3", "examples of 'world' must be an integer of at least 9, got 3"),
+    ],
+)
+def test_a_data_set_that_is_not_there_is_named(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        data.load(name)
+
+
 # --- splits
 
 
@@ -330,7 +380,7 @@ def test_split_depends_on_the_seed_alone() -> None:
     assert not torch.equal(held_out(1), first)
 
 
-@pytest.mark.parametrize("share", [0, 1, 0.001, -0.5, 2])
+@pytest.mark.parametrize("share", [1, 0.001, -0.5, 2])
 def test_split_must_leave_both_parts(share: float) -> None:
     with pytest.raises(ValueError, match="validation must leave both parts non-empty, got a share of"):
         numbered(100).split(0, share)

@@ -416,6 +416,43 @@ def test_images_become_a_data_set_of_features(own_cache: Path, monkeypatch: pyte
     assert torch.equal(torch.cat([found.train.y, found.test.y]), labels)
 
 
+def test_vectors_get_length_1_layer_by_layer(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the scaling of each feature; the features on disk are the same."""
+    encoder = vision.load("vit_tiny_patch16_224+32px", pretrained=False, depth=2)
+    monkeypatch.setattr(encoders, "widths", lambda name: {"vit": encoder.backbone.out_dims}[name])
+    pixels, labels = torch.rand(6, 3, 28, 28), torch.arange(6) % 2
+    images = Dataset("images", "made here", ("a", "b"), Examples(pixels, labels), Examples(pixels, labels))
+    named(encoder, images, lambda part: (pixels, labels), monkeypatch, "images")
+    found = features.load("images", "vit+l2")
+    assert found.name == "images/vit+l2"
+    exact = encoder.backbone(encoder.prepare(pixels).batch(range(6)))
+    expected = torch.cat([h / h.norm(dim=1, keepdim=True) for h in exact], dim=1)
+    torch.testing.assert_close(found.test.x, expected, rtol=1e-3, atol=1e-4)
+    features.load("images", "vit")
+    assert (
+        sum(not path.name.startswith(".") for path in (own_cache / "features" / "images").iterdir()) == 2
+    )  # two parts
+
+
+def test_every_token_is_kept_in_half_precision(tmp_path: Path) -> None:
+    """Its features are those of a backbone that is kept whole, rounded; the two share no folder."""
+    kept, whole = backbone(), backbone()
+    kept.kept_as = "float16"  # type: ignore[assignment]
+    half, full = (extract(one, Sequences(), tmp_path / "words") for one in (kept, whole))
+    assert (half.dtype, full.dtype) == (torch.float16, torch.float32)
+    assert torch.equal(half, full.half())
+    assert vision.EveryToken.kept_as == "float16"
+
+
+def test_values_beyond_half_precision_are_refused(tmp_path: Path) -> None:
+    huge = HiddenStates(nn.Sequential(nn.Linear(2, 2)).requires_grad_(False), ["0"], example=torch.zeros(1, 2))
+    huge.kept_as = "float16"  # type: ignore[assignment]
+    huge.module[0].bias.data.fill_(1e6)
+    inputs = SimpleNamespace(key="two", lengths=[1] * 3, batch=lambda rows: torch.zeros(len(rows), 2))
+    with pytest.raises(DataError, match="the features of example 0 are not all finite"):
+        extract(huge, inputs, tmp_path / "huge")
+
+
 def test_a_feature_that_never_varies_tells_nothing() -> None:
     """Its deviation is one of rounding, not exactly 0."""
     train, test = torch.rand(1000, 3), torch.rand(10, 3)

@@ -12,12 +12,10 @@ from torch import Tensor, nn
 
 from laya_nb.backbones import MLP
 from laya_nb.heads import DepthClassifier, HeadOutput, LAYAHead, count_parameters
-from laya_nb.heads.fusion import AllTokensHead, AttentiveFusionHead
-
-Probe = AttentiveFusionHead | AllTokensHead
+from laya_nb.heads.fusion import AttentiveFusionHead
 
 
-def drawn(head: Probe, seed: int = 0) -> Probe:
+def drawn(head: AttentiveFusionHead, seed: int = 0) -> AttentiveFusionHead:
     """The head in float64 and evaluation mode, all its numbers drawn: no weight is 1, no bias and no mean is 0."""
     generator = torch.Generator().manual_seed(seed)
     for tensor in head.double().eval().state_dict().values():
@@ -29,23 +27,21 @@ def drawn(head: Probe, seed: int = 0) -> Probe:
 
 
 def fusion(tokens: int = 3, width: int = 6, heads: int | None = 2, dropout: float = 0.0) -> AttentiveFusionHead:
-    head = drawn(AttentiveFusionHead([width] * tokens, 4, heads, dropout))
-    assert isinstance(head, AttentiveFusionHead)
-    return head
+    return drawn(AttentiveFusionHead([width] * tokens, 4, heads, dropout))
 
 
 def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def plain(head: Probe, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def plain(head: AttentiveFusionHead, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Logits, and attention (B, M, T), as the paper has them: keys and values of every token, head by head."""
 
     def layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
         centred = x - x.mean(-1, keepdim=True)
         return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * norm.weight + norm.bias
 
-    q = layer_norm(head.norm_q, head.query) @ head.w_q.weight.T
+    q = head.query if head.free_query else layer_norm(head.norm_q, head.query) @ head.w_q.weight.T
     k = layer_norm(head.norm_k, tokens) @ head.w_k.weight.T
     v = layer_norm(head.norm_v, tokens) @ head.w_v.weight.T
     heads = mask.shape[1]
@@ -77,13 +73,12 @@ class Masked(nn.Module):
 
 
 @settings(max_examples=60)
-@given(data=st.data(), mode=st.sampled_from(["eval", "training", "dropout"]), all_tokens=st.booleans())
-def test_the_fast_form_is_the_formula(data: st.DataObject, mode: str, all_tokens: bool) -> None:
+@given(data=st.data(), mode=st.sampled_from(["eval", "training", "dropout"]), free_query=st.booleans())
+def test_the_fast_form_is_the_formula(data: st.DataObject, mode: str, free_query: bool) -> None:
     """Logits, attention, and the gradients of every parameter and of the tokens. M need not divide d."""
     width, count, batch = (data.draw(st.integers(*limits)) for limits in ((2, 9), (1, 6), (2, 5)))
     heads = data.draw(st.integers(1, width))
-    dims = [width] * (1 if all_tokens else count)
-    head = drawn((AllTokensHead if all_tokens else AttentiveFusionHead)(dims, 4, heads), seed=count)
+    head = drawn(AttentiveFusionHead([width] * count, 4, heads, free_query=free_query), seed=count)
     head.train(mode != "eval")
     mask = torch.ones(batch, heads, count, dtype=torch.float64)
     if mode == "dropout":
@@ -92,7 +87,7 @@ def test_the_fast_form_is_the_formula(data: st.DataObject, mode: str, all_tokens
     tokens, weights = normal(batch, count, width).requires_grad_(), normal(batch, 4, seed=3)
     inputs = [*head.parameters(), tokens]
 
-    output = head([tokens] if all_tokens else list(tokens.unbind(1)))
+    output = head(list(tokens.unbind(1)))
     logits, attention = plain(head, tokens, mask)
 
     torch.testing.assert_close(output.logits, logits, rtol=1e-8, atol=1e-8)
@@ -154,27 +149,12 @@ def test_the_order_of_the_tokens_is_not_seen() -> None:
     order = [2, 0, 3, 1]
     states = list(normal(4, 5, 6).unbind(0))
     swapped = [states[i] for i in order]
-    head, everything = fusion(4), drawn(AllTokensHead([6], 4, 2))
-    for one, first, second in (
-        (head, states, swapped),
-        (everything, [torch.stack(states, 1)], [torch.stack(swapped, 1)]),
-    ):
-        before, after = one(first), one(second)
-        torch.testing.assert_close(after.logits, before.logits)
-        torch.testing.assert_close(after.attention, before.attention[:, order])
+    head = fusion(4)
+    before, after = head(states), head(swapped)
+    torch.testing.assert_close(after.logits, before.logits)
+    torch.testing.assert_close(after.attention, before.attention[:, order])
     laya = LAYAHead([6] * 4, 4, d_star=5).double()
     assert (laya(swapped).logits - laya(states).logits).abs().min() > 1e-4
-
-
-def test_a_patch_sequence_may_have_any_length() -> None:
-    """All tokens of a layer, or one token a layer: one probe, the same weights."""
-    everything = AllTokensHead([6], 4, 2).eval()
-    for count in (1, 3, 5):
-        head = AttentiveFusionHead([6] * count, 4, 2).eval()
-        head.load_state_dict(everything.state_dict())
-        tokens = normal(2, count, 6).float()
-        for a, b in zip(everything([tokens])[:2], head(list(tokens.unbind(1)))[:2], strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -224,21 +204,40 @@ def test_every_parameter_learns_but_the_biases_that_cancel(training: bool, dropo
 
 
 def test_an_input_does_not_depend_on_its_neighbours_in_evaluation() -> None:
-    states = list(normal(3, 5, 6).unbind(0))
-    for head, given_states in ((fusion(), states), (drawn(AllTokensHead([6], 4, 2)), [torch.stack(states, 1)])):
-        together, alone = head(given_states), head([h[:1] for h in given_states])
-        assert alone.logits.shape == (1, 4)
-        torch.testing.assert_close(alone.logits, together.logits[:1])
-        torch.testing.assert_close(alone.attention, together.attention[:1])
+    head, states = fusion(), list(normal(3, 5, 6).unbind(0))
+    together, alone = head(states), head([h[:1] for h in states])
+    assert alone.logits.shape == (1, 4)
+    torch.testing.assert_close(alone.logits, together.logits[:1])
+    torch.testing.assert_close(alone.attention, together.attention[:1])
 
 
 @pytest.mark.parametrize(("classes", "parameters"), [(10, 4_733_962), (100, 4_803_172), (1000, 5_495_272)])
 def test_sizes_for_vit_b(classes: int, parameters: int) -> None:
     """However many heads, as long as their number divides d: fusion 24, all tokens 8, CLS and mean patch 2."""
-    heads: list[Probe] = [AttentiveFusionHead([768] * 24, classes), AllTokensHead([768], classes)]
+    heads = [AttentiveFusionHead([768] * 24, classes), AttentiveFusionHead([768] * 197, classes, 8)]
     heads.append(AttentiveFusionHead([768] * 2, classes))
     assert [head.num_heads for head in heads] == [24, 8, 2]
     assert [count_parameters(head) for head in heads] == [parameters] * 3
+
+
+def test_a_free_query_takes_the_place_of_w_q() -> None:
+    """Its size for ViT-B; and with the vector that W_Q gives, the same head."""
+    free = AttentiveFusionHead([768] * 24, 10, free_query=True)
+    assert count_parameters(free) - count_parameters(free.classifier) == 3_545_856
+    head, free = fusion(4, 7, 3), AttentiveFusionHead([7] * 4, 4, 3, free_query=True).double().eval()
+    w = head.state_dict()
+    w["query"] = head.w_q(head.norm_q(head.query)).detach()
+    free.load_state_dict({name: value for name, value in w.items() if name in free.state_dict()})
+    states = list(normal(4, 5, 7).unbind(0))
+    torch.testing.assert_close(free(states).logits, head(states).logits)
+
+
+def test_narrow_hidden_states_are_filled_up_with_zeros() -> None:
+    narrow = drawn(AttentiveFusionHead([3, 6, 4], 4, 2))
+    states = [normal(5, width) for width in (3, 6, 4)]
+    filled = [torch.cat([h, torch.zeros(5, 6 - h.shape[1]).double()], dim=1) for h in states]
+    for a, b in zip(narrow(states)[:2], fusion(3, 6, 2)(filled)[:2], strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_the_size_for_vit_l_where_48_heads_do_not_divide_1024() -> None:
@@ -252,9 +251,9 @@ def test_what_it_starts_from() -> None:
     head = AttentiveFusionHead([512], 2)
     assert head.query.std().item() == pytest.approx(0.02, rel=0.1)
     assert abs(head.query.mean().item()) < 0.003
-    assert [name for name, _ in head.named_children()] == [
+    assert {name for name, _ in head.named_children()} == {
         "norm_q", "norm_k", "norm_v", "w_q", "w_k", "w_v", "dropout", "w_o", "norm", "classifier",
-    ]  # fmt: skip
+    }  # fmt: skip
     assert all(linear.bias is None for linear in (head.w_q, head.w_k, head.w_v))
     assert (head.dropout.p, head.num_heads, head.names) == (0.0, 1, ("h1",))
 
@@ -274,7 +273,6 @@ RATE = "attention_dropout must be a number of at least 0 and below 1, got"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"in_dims": [4, 6]}, r"all widths in in_dims must be equal, got \(4, 6\)"),
         ({"in_dims": []}, "in_dims is empty"),
         ({"num_heads": 0}, "num_heads must be an integer of at least 1, got 0"),
         ({"num_heads": 2.0}, "num_heads must be an integer of at least 1, got 2.0"),
@@ -285,25 +283,12 @@ RATE = "attention_dropout must be a number of at least 0 and below 1, got"
         ({"attention_dropout": float("nan")}, f"{RATE} nan"),
         ({"attention_dropout": True}, f"{RATE} True"),
         ({"attention_dropout": "0.1"}, f"{RATE} '0.1'"),
+        ({"free_query": 1}, "free_query must be True or False, got 1"),
     ],
 )
 def test_settings_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AttentiveFusionHead(**{"in_dims": [6, 6], "num_classes": 4, **arguments})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"in_dims": [6, 6]}, r"in_dims must be the width of one layer, got \(6, 6\)"),
-        ({"num_heads": None}, "num_heads must be an integer of at least 1, got None"),
-        ({"num_heads": 7}, f"{ONE_TO_SIX}$"),
-        ({"attention_dropout": 1.0}, RATE),
-    ],
-)
-def test_settings_that_make_no_sense_for_all_tokens(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        AllTokensHead(**{"in_dims": [6], "num_classes": 4, "num_heads": 2, **arguments})
 
 
 def test_the_extremes_are_settings() -> None:
@@ -325,24 +310,6 @@ def test_the_extremes_are_settings() -> None:
 )
 def test_wrong_hidden_states(states: list[Tensor], message: str) -> None:
     head = AttentiveFusionHead([6, 6], 4)
-    for call in (head, head.attention_by_head):
-        with pytest.raises(ValueError, match=message):
-            call(states)
-
-
-@pytest.mark.parametrize(
-    ("states", "message"),
-    [
-        ([], "expected 1 hidden states, got 0"),
-        ([torch.zeros(2, 3, 6)] * 2, "expected 1 hidden states, got 2"),
-        ([torch.zeros(2, 6)], r"hidden state 1 must have shape \(B, T, 6\) with T of at least 1, got \(2, 6\)"),
-        ([torch.zeros(2, 3, 5)], r"hidden state 1 must have shape .*, got \(2, 3, 5\)"),
-        ([torch.zeros(2, 0, 6)], r"hidden state 1 must have shape .*, got \(2, 0, 6\)"),
-        ([torch.zeros(2, 3, 6).double()], "hidden state 1 is torch.float64"),
-    ],
-)
-def test_wrong_sequences(states: list[Tensor], message: str) -> None:
-    head = AllTokensHead([6], 4, 2)
     for call in (head, head.attention_by_head):
         with pytest.raises(ValueError, match=message):
             call(states)

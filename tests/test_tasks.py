@@ -85,7 +85,7 @@ def test_more_examples_begin_with_the_same_and_another_seed_draws_others(name: s
 @needs_full_set
 def test_pictures_made_from_the_same_ones_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks.load("rendering", examples=130)
-    monkeypatch.setattr(tasks, "entry", None)  # a second reading would fail
+    monkeypatch.setattr(tasks.images, "raw_cifar10_jpeg", None)  # a second reading would fail
     for name in ("rotation", "pictures/class", "pictures/rendering", "pictures/turn"):
         tasks.load(name, examples=130)
 

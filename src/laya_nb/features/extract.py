@@ -120,7 +120,8 @@ def _run(backbone: nn.Module, inputs: Inputs, folder: Path, batch_size: int, dev
             x = inputs.batch(rows)
             x = x.to(device) if isinstance(x, Tensor) else {name: part.to(device) for name, part in x.items()}
             states = torch.cat([h.float() for h in backbone(x)], dim=1).cpu()
-            kept = states.numpy().astype(features.dtype)
+            with np.errstate(over="ignore"):  # an overflow is infinite, and found below
+                kept = states.numpy().astype(features.dtype)
             if not (finite := np.isfinite(kept).all(axis=1)).all():
                 raise DataError(f"the features of example {rows[int(finite.argmin())]} are not all finite")
             features[rows] = kept
