@@ -143,6 +143,8 @@ figures.head_diagram()
 # - [CIFAR-10: the paper's second benchmark](cifar10.ipynb)
 # - [IMDB: the paper's third benchmark](imdb.ipynb)
 # - [A frozen transformer: does LAYA find the best layer?](frozen_transformer.ipynb)
+# - [Attentive layer fusion: who gains from all layers?](fusion.ipynb)
+# - [Depth follows the question: does attention?](questions.ipynb)
 #
 # **Use it**
 #

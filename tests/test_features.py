@@ -445,9 +445,10 @@ def test_every_token_is_kept_in_half_precision(tmp_path: Path) -> None:
 
 
 def test_values_beyond_half_precision_are_refused(tmp_path: Path) -> None:
-    huge = HiddenStates(nn.Sequential(nn.Linear(2, 2)).requires_grad_(False), ["0"], example=torch.zeros(1, 2))
+    layer = nn.Linear(2, 2)
+    huge = HiddenStates(nn.Sequential(layer).requires_grad_(False), ["0"], example=torch.zeros(1, 2))
     huge.kept_as = "float16"  # type: ignore[assignment]
-    huge.module[0].bias.data.fill_(1e6)
+    layer.bias.data.fill_(1e6)
     inputs = SimpleNamespace(key="two", lengths=[1] * 3, batch=lambda rows: torch.zeros(len(rows), 2))
     with pytest.raises(DataError, match="the features of example 0 are not all finite"):
         extract(huge, inputs, tmp_path / "huge")

@@ -41,12 +41,13 @@ def test_what_is_read_of_a_network() -> None:
 
 
 @pytest.mark.parametrize("probe", list(probes.PROBES))
-def test_every_probe_has_the_same_search(probe: str) -> None:
+def test_every_probe_has_the_same_search_but_laya_with_fewer_rates(probe: str) -> None:
     found = probes.candidates(probe, "letters@2000", VIT)
+    rates = (0.01, 0.001) if probe == "laya_low_rate" else (0.1, 0.01, 0.001)
     assert [(run.protocol.learning_rate, run.protocol.weight_decay) for run in found] == [
-        (rate, decay) for rate in (0.1, 0.01, 0.001) for decay in (0.001, 1.0)
+        (rate, decay) for rate in rates for decay in (0.001, 1.0)
     ]
-    assert len(set(found)) == 6
+    assert len(set(found)) == len(found)
     for run in found:
         assert run.protocol.clip_norm == 5
         assert run.protocol.jitter == 0.05

@@ -1,6 +1,8 @@
-"""Draw the embedded sample from the full Fashion-MNIST: the same number of images of every class, the same each time.
+"""Draw the embedded samples, the same each time.
 
-usage: python tools/make_sample.py   (needs the full set: LAYA_NB_DATA, or a network)
+Of Fashion-MNIST the same number of images of every class; and the first test pictures of the tasks `pictures/...`.
+
+usage: python tools/make_sample.py   (needs the full sets: LAYA_NB_DATA)
 """
 
 import hashlib
@@ -9,7 +11,7 @@ import numpy as np
 import torch
 
 from laya_nb import data
-from laya_nb.data import images
+from laya_nb.data import images, tasks
 from laya_nb.support import paths, seeds
 
 PER_CLASS = {"train": 400, "test": 100}
@@ -28,10 +30,16 @@ def main() -> None:
         arrays[f"{part}_images"] = (x[index, 0] * 255).round().to(torch.uint8).numpy()
         arrays[f"{part}_labels"] = y[index].to(torch.uint8).numpy()
         arrays[f"{part}_index"] = index.to(torch.int32).numpy()
-    path = paths.PUBLISHED / images.SAMPLE
-    np.savez_compressed(path, **arrays)
+    write(images.SAMPLE, images.SAMPLE_SHA256, arrays)
+    pictures = (tasks.pictures("pictures", "test")[:8] * 255).round().to(torch.uint8)
+    write(tasks.SAMPLE, tasks.SAMPLE_SHA256, {"pictures": pictures.numpy()})
+
+
+def write(name: str, known: str, arrays: dict[str, np.ndarray]) -> None:
+    path = paths.PUBLISHED / name
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    print("as before" if found == images.SAMPLE_SHA256 else f"changed: set SAMPLE_SHA256 in images.py to {found}")
+    print(f"{name}: as before" if found == known else f"{name} changed: set SAMPLE_SHA256 to {found}")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ KINDS = ("animal", "vehicle")
 ANIMALS = tuple(i for i, name in enumerate(CIFAR10_CLASSES) if name in ("bird", "cat", "deer", "dog", "frog", "horse"))
 VEHICLES = tuple(i for i in range(len(CIFAR10_CLASSES)) if i not in ANIMALS)
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+SAMPLE = "pictures_sample.npz"
+SAMPLE_SHA256 = "2f86422ae9b8fa751a94a2a19d25fe1a7eee1fa5cf7ec5710e91d1a9fed32a17"
 LETTERS_FILE = "test-00000-of-00001.parquet"
 LETTERS_SHA256 = "6eda0f4828479bb8a3bb3d7e15d092ffa21807c27eadf77d99b222c0842d490e"
 
@@ -115,6 +117,17 @@ def labels(name: str, part: Part, examples: int = 2000, seed: int = 0) -> Tensor
     """The answers to a task, (N,) int64, in the order of its pictures."""
     question = task(name)
     return _drawn(question.pictures, part, examples, seed).answers[question.question]
+
+
+def sample() -> Tensor:
+    """The first eight test pictures of the set "pictures", (8, 3, 32, 32) in [0, 1], which come with the book.
+
+    With these, what was measured on the whole set can be shown beside pictures without the data being there.
+    """
+    path = paths.published(SAMPLE)
+    check_sha256(path, SAMPLE_SHA256, "restore it")
+    with np.load(path, allow_pickle=False) as file:
+        return _pixels(torch.from_numpy(file["pictures"]))
 
 
 def _drawn(name: str, part: Part, examples: int, seed: int) -> Drawn:

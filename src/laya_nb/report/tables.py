@@ -10,6 +10,7 @@ import pandas as pd
 from laya_nb.analysis import attention as analysis
 from laya_nb.analysis.statistics import Comparison, estimate
 from laya_nb.heads import HEAD_LABELS
+from laya_nb.report import task_names
 from laya_nb.runs.store import Result, frame
 
 SHARES = ["accuracy", "macro_f1", "validation_accuracy"]  # metrics that a run keeps as shares, from 0 to 1
@@ -133,3 +134,47 @@ def p_text(value: float) -> str:
     if math.isnan(value):
         return "–"
     return f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.3f}"
+
+
+def probe_table(found: Mapping[tuple[str, str], Sequence[Result]]) -> pd.DataFrame:
+    """One row per run of `runs.probes.benchmark`: "task", "probe", "seed", accuracy in percent, parameters.
+
+    Tasks go by their own names: "world/count" for "world/count@2000".
+    """
+    return pd.DataFrame(
+        {
+            "task": dataset.partition("@")[0],
+            "probe": probe,
+            "seed": result.run["seed"],
+            "accuracy": 100 * result.metrics["accuracy"],
+            "parameters": int(result.metrics["head_parameters"]),
+        }
+        for (dataset, probe), results in found.items()
+        for result in results
+    )
+
+
+def by_task(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Mean accuracy in percent, tasks by probes, ready to show.
+
+    Args:
+        table: as `probe_table` gives it.
+        titles: what probes are called.
+    """
+    means = table.pivot_table(index="task", columns="probe", values="accuracy", sort=False)
+    return means.rename(index=task_names.title, columns=titles).rename_axis(None).rename_axis(None, axis=1).round(1)
+
+
+def wins_table(comparisons: Mapping[str, Sequence[Comparison]]) -> pd.DataFrame:
+    """One row per rival, ready to show: on how many tasks something is better than it, worse, or neither.
+
+    Args:
+        comparisons: by rival, one comparison with it for each task.
+    """
+    names = {"higher": "better", "lower": "worse", "equivalent": "the same", "undecided": "undecided"}
+    return pd.DataFrame(
+        {
+            name: {rival: sum(c.verdict() == verdict for c in found) for rival, found in comparisons.items()}
+            for verdict, name in names.items()
+        }
+    )

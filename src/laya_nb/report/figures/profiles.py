@@ -47,7 +47,10 @@ def global_profile(profiles: np.ndarray, paper_last: float | None) -> Figure:
 
 @styled
 def class_heatmaps(
-    panels: Mapping[str, tuple[Sequence[str], np.ndarray]], classes: Sequence[str], numbers: Sequence[str] = ()
+    panels: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    classes: Sequence[str],
+    numbers: Sequence[str] = (),
+    top: float | None = 1.0,
 ) -> Figure:
     """Heat maps of mean weights, class x hidden state, one per panel, at most four side by side.
 
@@ -56,14 +59,16 @@ def class_heatmaps(
             grey.
         classes: the C names of the rows.
         numbers: titles of the panels whose cells say their value.
+        top: the weight that has the darkest colour; None: the largest of all.
     """
     columns = min(len(panels), 4)
     height = 0.2 if set(numbers) & set(panels) else 0.165  # of a cell
     rows = ceil(len(panels) / columns)
+    top = float(np.nanmax([np.nanmax(profile) for _, profile in panels.values()])) if top is None else top
     fig = new_figure(WIDTH, 0.7 + rows * (0.5 + height * len(classes)))
     axes = grid_of_axes(fig, len(panels), columns)
     for i, (ax, (title, (names, profile))) in enumerate(zip(axes, panels.items(), strict=True)):
-        cells = ax.pcolormesh(np.ma.masked_invalid(profile), vmin=0, vmax=1, cmap=HEAT, edgecolors="white", lw=0.8)
+        cells = ax.pcolormesh(np.ma.masked_invalid(profile), vmin=0, vmax=top, cmap=HEAT, edgecolors="white", lw=0.8)
         if title in numbers:
             for (row, column), value in np.ndenumerate(profile):
                 if np.isfinite(value):

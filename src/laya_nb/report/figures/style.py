@@ -29,6 +29,10 @@ HEAD_COLORS = {
     "concat": PALETTE[2],
     "scalar_mix": PALETTE[1],
     "laya": MEASURED,
+    "laya_low_rate": MEASURED,
+    "concat_linear": PALETTE[2],
+    "all_tokens": PALETTE[7],
+    "fusion": PALETTE[3],
 }
 SPARE_COLORS = [PALETTE[4], PALETTE[6], PALETTE[8], PALETTE[9]]  # for heads without a colour of their own
 # A band of what is too small to matter, or of what chance does: translucent, as the dark theme inverts figures.

