@@ -60,6 +60,11 @@ questions = {
     "Your network is frozen. Is LAYA better than its last layer?": ("frozen_transformer", "LAYA - h6"),
     "Is it better than its best layer, found with a probe of each?": ("frozen_transformer", "LAYA - h5"),
     "Is it better than an equal mix of all layers?": ("frozen_transformer", "LAYA - equal weights"),
+    "Your frozen network sees. Is it worth reading all layers with attention?": ("fusion", "Fusion - the last layer"),
+    "Is that better than ScalarMix, which has one weight for all images?": ("fusion", "Fusion - ScalarMix"),
+    "Is it better than attention over all tokens of the last layer?":
+        ("fusion", "Fusion - all tokens of the last layer"),
+    "Do the weights lie on the layers that know the answer?": ("questions", "LAYA: weight and knowledge"),
     "How much of a class profile would another seed repeat?":
         ("stability", "class profile common to all runs"),
     "Does a clear profile show that layers differ?": ("redundancy", "entropy on three copies of a layer"),
@@ -75,8 +80,9 @@ findings.in_plain_words(questions)
 # - **You train the network yourself.** Read the last layer. In three benchmarks we found no gain from reading more, and one
 #   loss ([Fashion-MNIST](fashion_mnist.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
 # - **Your network is frozen.** Do not trust its last layer. Fit a linear probe to every layer, which takes seconds once the
-#   features are kept, and a mix of all layers with fixed weights. On our one frozen network the mix won, even with equal
-#   weights ([a frozen transformer](frozen_transformer.ipynb)).
+#   features are kept, and a mix of all layers with fixed weights. It won on a text transformer, even with equal weights
+#   ([a frozen transformer](frozen_transformer.ipynb)), and on a vision transformer attention over layers was not shown to
+#   be better ([attentive layer fusion](fusion.ipynb)). Where a question is about *where* things are, read all tokens.
 # - **You want to explain a prediction by layers.** Train several seeds before you believe a profile, and report how far they
 #   agree ([stability](stability.ipynb)). Check with copies of a layer what a sharp profile is worth
 #   ([redundancy](redundancy.ipynb)).
@@ -89,8 +95,8 @@ findings.in_plain_words(questions)
 # ## Limits
 #
 # The networks are small, the data sets few and well known, and the seeds five to twenty. Half a point of accuracy
-# is our choice of what matters. Where a chapter says *undecided*, more seeds may decide. The frozen network is a single
-# one, on a single task.
+# is our choice of what matters. Where a chapter says *undecided*, more seeds may decide. The frozen networks are three,
+# all small.
 #
 # ## What is open
 #
@@ -98,7 +104,7 @@ findings.in_plain_words(questions)
 #   on different layers, each faithfully. It takes interventions: remove a layer from the sum, and watch the prediction.
 # - **Pruning, early exit, error detection.** The paper names them as uses of the weights. This book has measured a piece of
 #   the last one only.
-# - **Larger frozen networks**, for vision and language, where layers differ more than in ours.
+# - **Larger frozen networks**, for vision and language. Ours have 6 to 12 blocks.
 #
 # [All findings](findings.ipynb) stand on a page of their own. [Bring your own](bring_your_own.ipynb) shows how to ask a
 # network of yours.

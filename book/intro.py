@@ -87,7 +87,7 @@ figures.same_images_many_seeds(images[first, 0].numpy(), attention, seeds)
 # All six networks are about equally accurate. Each of them looks as if it knew at which layer a shirt is decided. They
 # do not agree on which ([the chapter on stability](stability.ipynb)).
 #
-# ## Five findings
+# ## Seven findings
 
 # %% tags=["remove-input"]
 findings.in_plain_words({
@@ -98,6 +98,9 @@ findings.in_plain_words({
         ("depth_profiles", "same top layer in two runs, beyond chance"),
     "Sharp weights, different for each class: do they show that the layers differ?": ("redundancy", "entropy on three copies of a layer"),
     "Is the best of the paper's settings better than the rest?": ("adapter_capacity", "the best setting"),
+    "A frozen vision transformer, twelve tasks: is attention over all layers better than one fixed weight for each?":
+        ("fusion", "Fusion - ScalarMix"),
+    "Do LAYA's weights lie where a question can be answered?": ("questions", "LAYA: weight and knowledge"),
 })
 
 # %% [markdown]

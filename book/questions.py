@@ -231,9 +231,9 @@ figures.class_heatmaps({name: (columns, by_layer(tables.class_profiles([r], len(
 
 # %%
 from laya_nb.report import findings
-from laya_nb.report.findings.questions import findings_of
+from laya_nb.report.findings.questions import findings_of, headline
 
-findings.show(findings_of(agreement, moves))
+findings.show(findings_of(agreement, moves), headline(agreement))
 
 # %% [markdown]
 # TEXT-FOUND

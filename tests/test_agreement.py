@@ -7,6 +7,7 @@ import pytest
 
 from laya_nb.runs import Result, Run
 from laya_nb.runs.agreement import differences, inconsistencies
+from laya_nb.training.config import FUSION
 
 RUN = Run(dataset="fashion_mnist_sample")
 
@@ -66,3 +67,19 @@ def test_what_comes_out_otherwise_is_a_difference() -> None:
     other = replace(result(), history=result().history | {"train_loss": [1.01, 0.5, 0.25]})
     assert "training loss of epoch 1" in differences(scores_of(result()), other)[0]
     assert "test accuracy" in differences(scores_of(result()), with_metrics(result(), accuracy=0.7))[0]
+
+
+def test_without_patience_the_last_epoch_is_the_best_and_validated_alone() -> None:
+    history = {"train_loss": [1.0, 0.5, 0.25], "validation_accuracy": [0.6]}
+    searched = RUN.replace(protocol=replace(FUSION, validation=0.2))
+    metrics = {"accuracy": 0.75, "macro_f1": 11 / 15, "validation_accuracy": 0.6, "best_epoch": 3, "epochs": 3}
+    good = Result(searched.name, searched.describe(), metrics, history, {})
+    assert inconsistencies(good) == []
+    for wrong in ({"best_epoch": 2}, {"validation_accuracy": 0.7}, {"epochs": 4}):
+        assert inconsistencies(with_metrics(good, **wrong)) != []
+    final = RUN.replace(protocol=replace(FUSION, validation=0.0))
+    del metrics["validation_accuracy"]
+    whole = Result(final.name, final.describe(), metrics, history | {"validation_accuracy": []}, {})
+    assert inconsistencies(whole) == []
+    assert differences(whole, whole) == []
+    assert inconsistencies(replace(whole, history=history)) != []

@@ -1,13 +1,17 @@
 """Probes of a frozen network: what they read, that all are searched alike, and that the best one is taken."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import timm
 
 from laya_nb import features
 from laya_nb.runs import ResultStore, Run, probes
 from laya_nb.runs.scores import ScoreTable
 from laya_nb.training import TrainingConfig
+from laya_nb.training.config import FUSION
 
 VIT, CNN, TEXT = "vit_s_saliency+bf16", "efficientnet_lite0", "minilm+cls"
 SMALL = "vit_s_saliency+28px"  # four patches
@@ -107,3 +111,22 @@ def test_the_benchmark_keeps_what_its_chapters_read(own_results: Path) -> None:
     last = single["world/size@60", "h23"][0]
     assert last.metrics["accuracy"] == found["world/size@60", "cls_linear"][0].metrics["accuracy"]
     assert ResultStore().folder == own_results
+
+
+def test_a_published_network_takes_the_same_way(own_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name alone; here with random weights in place of a download."""
+    create = timm.create_model
+    asked: list[tuple[str, bool]] = []
+
+    def without_weights(name: str, pretrained: bool = False, **options: Any) -> Any:
+        asked.append((name, pretrained))
+        return create(name, pretrained=False, **options)
+
+    monkeypatch.setattr(timm, "create_model", without_weights)
+    monkeypatch.setenv("LAYA_NB_CACHE", str(own_results / "cache"))
+    network = "vit_small_patch14_dinov2.lvd142m"
+    quick = replace(FUSION, min_steps=1, max_epochs=1)
+    found = probes.benchmark(["world/size@60"], ["cls_linear", "fusion"], f"{network}+28px", [0], quick)
+    assert (network, True) in asked
+    assert len(found["world/size@60", "fusion"][0].arrays["attention"][0]) == 24
+    features.load.cache_clear()

@@ -310,3 +310,11 @@ def test_the_result_is_a_data_set_like_any_other() -> None:
     assert isinstance(dataset, Dataset)
     assert str(dataset) == "world/shape: 50 training and 50 test examples, drawn by laya_nb.data.world"
     assert len(dataset.split(0).train.y) == 45
+
+
+def test_the_sample_is_what_the_task_shows_first() -> None:
+    sample = tasks.sample()
+    assert sample.shape == (8, 3, 32, 32)
+    assert 0 <= sample.min() < sample.max() <= 1
+    if os.environ.get("LAYA_NB_DATA"):
+        assert torch.equal(sample, tasks.pictures("pictures", "test")[:8])

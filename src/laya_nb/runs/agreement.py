@@ -25,12 +25,16 @@ def inconsistencies(result: Result) -> list[str]:
         for metric, value in evaluate_labels(labels, predictions).items():
             if not math.isclose(result.metrics[metric], value, abs_tol=1e-9):
                 found.append(f"{metric} is {result.metrics[metric]}, its predictions say {value}")
+    protocol, epochs = Run.from_description(result.run).protocol, result.metrics["epochs"]
     accuracies = result.history["validation_accuracy"]
-    if len(accuracies) != result.metrics["epochs"] or len(result.history["train_loss"]) != result.metrics["epochs"]:
+    # Without patience the last epoch is kept, and validated alone if any example was set aside.
+    validated = epochs if protocol.patience is not None else int(protocol.validation > 0)
+    best = int(np.argmax(accuracies)) + 1 if protocol.patience is not None and accuracies else epochs
+    if len(accuracies) != validated or len(result.history["train_loss"]) != epochs:
         found.append("its history has another number of epochs than its metrics")
-    elif (int(np.argmax(accuracies)) + 1, max(accuracies)) != (
+    elif (best, max(accuracies, default=None)) != (
         result.metrics["best_epoch"],
-        result.metrics["validation_accuracy"],
+        result.metrics.get("validation_accuracy"),
     ):
         found.append("its best epoch is not the best of its history")
     if "attention" in result.arrays:
@@ -54,9 +58,10 @@ def differences(published: Result, again: Result) -> list[str]:
     if not math.isclose(*losses, rel_tol=FIRST_LOSS_RELATIVE):
         found.append(f"training loss of epoch 1: published {losses[0]:.5f}, again {losses[1]:.5f}")
     results = (published, again)
-    accuracies = {
-        "validation accuracy of epoch 1": ([first(r, "validation_accuracy") for r in results], FIRST_ACCURACY)
-    }
+    accuracies = {}
+    if published.history["validation_accuracy"]:
+        of_first = [first(result, "validation_accuracy") for result in results]
+        accuracies["validation accuracy of epoch 1"] = (of_first, FIRST_ACCURACY)
     if published.run == again.run:
         accuracies["test accuracy"] = ([r.metrics["accuracy"] for r in results], FINAL_ACCURACY)
     for what, (values, tolerance) in accuracies.items():

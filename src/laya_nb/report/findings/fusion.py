@@ -76,6 +76,19 @@ def findings_of(
     return found
 
 
+def headline(table: pd.DataFrame, margin: float) -> str | None:
+    """The chapter's outcome in one line, from the benchmark of one network."""
+    if not {"fusion", "scalar_mix", "cls_linear"} <= set(table["probe"]) or table["task"].nunique() < 2:
+        return None
+    found = tasks.against(table, "fusion", ["cls_linear", "scalar_mix"], margin)
+    last, mix = (found[rival].difference for rival in ("cls_linear", "scalar_mix"))
+    return (
+        f"A frozen vision transformer, {last.n} tasks: attentive layer fusion gains {last.mean:.1f} points over the "
+        f"last layer (95 % interval {last.low:.1f} to {last.high:.1f}), and {mix.mean:+.1f} ({mix.low:+.1f} to "
+        f"{mix.high:+.1f}) over ScalarMix, one weight per token for all images"
+    )
+
+
 def _falls(far: Estimate) -> str:
     if far.high < 0:
         return "Yes"

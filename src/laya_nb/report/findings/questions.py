@@ -53,6 +53,15 @@ def findings_of(agreement: Mapping[str, np.ndarray], moves: Mapping[str, np.ndar
     return found
 
 
+def headline(agreement: Mapping[str, np.ndarray]) -> str | None:
+    """The chapter's outcome in one line, from the rank correlations that `findings_of` takes."""
+    if not agreement or any(len(values) < 2 for values in agreement.values()):
+        return None
+    means = {HEADS.get(head, head): estimate(values.mean(axis=1)) for head, values in agreement.items()}
+    words = ", ".join(f"{head} {mean.mean:.2f} ({mean.low:.2f} to {mean.high:.2f})" for head, mean in means.items())
+    return f"The same network: rank correlation of a token's weight with what the token knows: {words}"
+
+
 def _answer(value: Estimate) -> str:
     """Half of a perfect correlation is our line between a little and much."""
     if value.low > 0:
