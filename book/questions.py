@@ -9,7 +9,8 @@
 # **Why it matters.** It is what weights over layers are said to show. The networks that this book trained could not test
 # it: their layers hardly differed ([redundancy](redundancy.ipynb)). In a frozen network, asked many questions, they do.
 #
-# **Answer.** ANSWER
+# **Answer.** ScalarMix and fusion do: tokens that know more get more weight. LAYA's weight follows the depth of the answer
+# too, but lands on a single layer, and on which one depends on the seed:
 
 # %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
@@ -84,7 +85,7 @@ def by_layer(values, how=np.sum):
     """Tokens (..., T) to layers (..., L)."""
     return np.stack([how(values[..., of], axis=-1) for of in of_layer], axis=-1)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-MAPS"}, "figure": {"caption": "Nine questions about images, twelve layers of a frozen ViT. Top left: how much of the way from guessing to all right a linear probe of the layer gets (the better of CLS and AP). The others: the weight that each head gives to the layer (CLS and AP together), mean over pictures and seeds. Every row is divided by its largest value.", "name": "fig-questions"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four heat maps of nine questions by twelve layers. What a probe knows is largest at layers 7 to 10 for most questions, for rendering at 3 to 6. The weights of ScalarMix and of fusion are largest about there. LAYA has single dark cells, scattered."}, "figure": {"caption": "Nine questions about images, twelve layers of a frozen ViT. Top left: how much of the way from guessing to all right a linear probe of the layer gets (the better of CLS and AP). The others: the weight that each head gives to the layer (CLS and AP together), mean over pictures and seeds. Every row is divided by its largest value.", "name": "fig-questions"}}
 maps = {"What a probe knows": by_layer(knows, np.max)}
 maps |= {f"Weight of {PROBES[head].label}": by_layer(weights[head].mean(axis=1)) for head in heads}
 maps = {title: values / values.max(axis=1, keepdims=True) for title, values in maps.items()}
@@ -146,7 +147,7 @@ for question in ("count", "size", "position"):
 #
 # ## Where the answers are
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-CURVES"}, "figure": {"caption": "Test accuracy of a linear probe of CLS and of AP at each layer, for nine questions, and of fusion.", "name": "fig-where"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Nine panels of accuracy by layer. Rendering is highest at layer 5, the others peak between layers 7 and 10 and fall towards the last. Fusion lies above all of them."}, "figure": {"caption": "Test accuracy of a linear probe of CLS and of AP at each layer, for nine questions, and of fusion.", "name": "fig-where"}}
 kinds = list(dict.fromkeys(name.partition(":")[2].upper() for name in features.names(encoder)))
 curves = {name: {kind: accuracy[q][i :: len(kinds)] for i, kind in enumerate(kinds)} for q, name in zip(questions, names)}
 best_head = {name: 100 * np.mean([r.metrics["accuracy"] for r in found[f"{q}@{examples}", heads[-1]]]) for q, name in zip(questions, names)}
@@ -157,7 +158,9 @@ best = [by_layer(row, np.max).argmax() + 1 for row in knows]
 pd.DataFrame({"best layer": best, "its probe, %": [accuracy[q].mean(axis=1).max().round(1) for q in questions], "last layer, %": [accuracy[q].mean(axis=1)[of_layer[-1]].max().round(1) for q in questions]}, index=names)
 
 # %% [markdown]
-# TEXT-WHERE
+# How a picture looks is read best at layer 5, the rest at layers 7 to 10. No question is answered best by the last layer,
+# and for *where* it knows 14 points less than layer 9. So here, other than in the small networks that this book trained,
+# layers truly differ.
 #
 # ## Does the weight lie where the answer is?
 #
@@ -173,17 +176,19 @@ for head in heads:
     print(f"{PROBES[head].label}: {estimate(agreement[head].mean(axis=1)):.2f}")
 
 # %% [markdown]
-# TEXT-AGREE
+# ScalarMix gives more weight to the tokens that know more: 0.77, 0.76 to 0.78. So does fusion, 0.66, 0.63 to 0.68, though
+# not for every question: for rendering, where most layers are nearly perfect, hardly at all. LAYA's correlation is 0.35,
+# 0.26 to 0.44: it is there, and it is small.
 #
 # ## Does the weight move with the question?
 #
 # A coarser test: at which depth does the weight lie on average, and at which depth does what single layers know? If
 # attention follows the question, dots rise along the dotted line:
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-DEPTH"}, "figure": {"caption": "For each question, the centre of depth of the weights (mean over seeds with its 95 % interval) against that of what single layers know.", "name": "fig-depth"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three scatter plots. For ScalarMix and fusion, the centre of the weights rises with the centre of what layers know, near the dotted line. For LAYA it rises too, with wide intervals."}, "figure": {"caption": "For each question, the centre of depth of the weights (mean over seeds with its 95 % interval) against that of what single layers know.", "name": "fig-depth"}}
 readable = centre_of_depth(by_layer(knows, np.max))
 centres = {h: centre_of_depth(by_layer(weights[h])) for h in heads}
-figures.depth_of_weight(readable, {PROBES[h].label: c for h, c in centres.items()}, names, ["rendering", "how many", "object, changed"])
+figures.depth_of_weight(readable, {PROBES[h].label: c for h, c in centres.items()}, names, ["rendering", "how large"])
 
 # %%
 moves = {h: np.array([stats.pearsonr(readable, c).statistic for c in centres[h].T]) for h in heads} if len(questions) > 2 else {}
@@ -191,11 +196,12 @@ for head, values in moves.items():
     print(f"{PROBES[head].label}: correlation over questions {estimate(values):.2f}")
 
 # %% [markdown]
-# TEXT-MOVES
+# All three follow the question in this coarse sense. Rendering is early in all of them, size and shape are late. For LAYA
+# the interval of a single question often spans several layers: on average it follows, a single run need not.
 #
 # ## One picture, two questions
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-TWO", "class": "photograph"}, "figure": {"caption": "Eight pictures and LAYA's weights on them under two questions, three seeds each. A bar is divided by the weights of the layers, from the first (orange) to the last (blue).", "name": "fig-two"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small pictures; below each, six bars. Each bar has a single colour, the same below every picture: with LAYA, one layer gets all the weight whatever the picture, another one with another seed.", "class": "photograph"}, "figure": {"caption": "Eight pictures and LAYA's weights on them under two questions, three seeds each. A bar is divided by the weights of the layers, from the first (orange) to the last (blue).", "name": "fig-two"}}
 laya = heads[1]
 bars = {f"{task_names.title(q)}, seed {s}": by_layer(found[f"{q}@{examples}", laya][i].attention[:8]) for q in two for i, s in enumerate(seeds[:3])}
 figures.same_images_many_questions(shown.permute(0, 2, 3, 1).numpy(), bars)
@@ -210,7 +216,9 @@ def between_and_within(head):
 pd.DataFrame({PROBES[h].label: between_and_within(h) for h in heads}, index=["two questions, one seed", "one question, two seeds"]).round(2)
 
 # %% [markdown]
-# TEXT-TWO
+# LAYA's bars have one colour each: one layer gets all the weight, the same one for every picture. Its weights could differ
+# from picture to picture, and here they do not. Asking another question moves all of the weight; but so does, in most
+# cases, another seed. For ScalarMix the question moves a third of the weight, and the seed next to nothing.
 #
 # ## The paper's own transformer
 #
@@ -218,14 +226,14 @@ pd.DataFrame({PROBES[h].label: between_and_within(h) for h in heads}, index=["tw
 # paintings, with a frozen ViT-B/16 and one training. It gives no accuracies and no numbers. The same kind of map from
 # our runs, for the rendering of a picture:
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT-CLASS"}, "figure": {"caption": "Mean weight of each layer by class of the second question: LAYA's in three seeds, and fusion's.", "name": "fig-style"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three heat maps of ten renderings by twelve layers. In both of LAYA, one column, layer 4, is dark in every row. In that of fusion all cells are pale."}, "figure": {"caption": "Mean weight of each layer by class of the second question: LAYA's in three seeds, and fusion's.", "name": "fig-style"}}
 style = found[f"{two[1]}@{examples}", laya]
 classes = tasks.task(two[1]).classes
 by_class = {f"LAYA, seed {s}": r for s, r in zip(seeds, style[:2])} | {"Fusion, seed 0": found[f"{two[1]}@{examples}", heads[-1]][0]}
 figures.class_heatmaps({name: (columns, by_layer(tables.class_profiles([r], len(classes))[0])) for name, r in by_class.items()}, classes, top=None)
 
 # %% [markdown]
-# TEXT-CLASS
+# In both seeds LAYA reads one layer for every class. A map like this looks like knowledge of styles only where rows differ.
 #
 # ## What we found
 
@@ -236,18 +244,28 @@ from laya_nb.report.findings.questions import findings_of, headline
 findings.show(findings_of(agreement, moves), headline(agreement))
 
 # %% [markdown]
-# TEXT-FOUND
+# - Asked nine questions, a frozen ViT answers them best at layers 5 to 10, none at the last.
+# - ScalarMix's and fusion's weights lie on the tokens whose probes are best: rank correlations 0.77 and 0.66.
+# - LAYA's lie there a little, 0.35, on one layer at a time, which changes with the seed.
+# - So attention over layers *can* find the informative layers. The simplest weights find them best.
 #
 # ## What this does not show
 #
-# - TEXT
+# - That the heads use what they weigh: weight is not effect. Removing layers would show that.
+# - That a probe's accuracy is all that a layer is good for. A layer may add what others lack, and know little alone.
+# - That LAYA must collapse onto one layer. A higher temperature, or a penalty on its scores, may keep it from that.
+# - Anything about paintings: the paper's pictures and network are others.
 #
 # ## Exercises
 #
-# 1. TEXT
+# 1. Which question has its best layer earliest, and which latest?
+# 2. Why does fusion's weight say so little about rendering?
+# 3. Count only the twelve AP tokens. How would you change `agreement`?
 #
 # ```{dropdown} Solutions
-# 1. TEXT
+# 1. Rendering, layer 5; shape and size, layer 10.
+# 2. Layers 2 to 7 all know it nearly perfectly, so there is little to gain from weighing one more than another.
+# 3. Take `weights[h][q, s][1::2]` and `knows[q][1::2]`: tokens come in pairs, CLS first.
 # ```
 #
 # **To go further**, ask other questions: `questions` takes any task of `laya_nb.data.tasks`, and a set of pictures of your

@@ -161,9 +161,9 @@ def test_near_and_far_and_stability(sign: int, answer: str) -> None:
         "fusion": [estimate([0.5 + sign * 0.3 + 0.01 * i, 0.5 + sign * 0.3]) for i in range(6)],
         "laya_low_rate": [estimate([0.5, 0.5 + 0.2 * (i % 2) * (sign == 0)]) for i in range(6)],
     }
-    found = by_label(fusion.findings_of(planted({"fusion": 1.0}), far, fusion.shared_profiles(shares, 0.02), 0.5))
+    found = by_label(fusion.findings_of(planted({"fusion": 1.0}), far, fusion.shared_by_seeds(shares, 0.02), 0.5))
     assert found["gain and the last layer's accuracy"] == answer
-    assert found["shared class profile, Fusion - LAYA"] == {-1: "No: less", 1: "Yes", 0: "Undecided"}[sign]
+    assert found["weight that two seeds share, Fusion - LAYA"] == {-1: "No: less", 1: "Yes", 0: "Undecided"}[sign]
 
 
 @pytest.mark.parametrize(

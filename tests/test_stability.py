@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from laya_nb.analysis import stability
 from laya_nb.analysis.stability import (
     RESAMPLES,
     SPLITS,
@@ -194,3 +195,12 @@ def test_spearman_brown() -> None:
     assert spearman_brown(0.5, 2) == pytest.approx(2 / 3)
     assert spearman_brown(0.5, 3) == pytest.approx(3 / 4)
     assert (spearman_brown(0.3, 1), spearman_brown(-0.2, 10)) == (pytest.approx(0.3), 0.0)
+
+
+def test_shared_weight_is_what_two_runs_have_in_common() -> None:
+    same, apart = np.array([[0.5, 0.5, 0.0]] * 3), np.eye(3)
+    assert stability.shared_weight(same).mean == 1
+    assert stability.shared_weight(apart).mean == 0
+    half = stability.shared_weight(np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]]))
+    assert half.mean == pytest.approx((0.5 + 0 + 0.5) / 3)
+    assert half.n == 3

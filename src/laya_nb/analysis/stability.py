@@ -81,6 +81,14 @@ def pair_estimate(pairs: np.ndarray) -> Estimate:
     return _pair_mean(table, np.ones(len(table)))
 
 
+def shared_weight(profiles: np.ndarray) -> Estimate:
+    """The share of the weight that two runs put on the same layers or tokens, for mean weights (S, L).
+
+    1: all of it; 0: none. It is 1 less the total variation distance; the interval is that of `pair_estimate`.
+    """
+    return pair_estimate(np.array([np.minimum(a, b).sum() for a, b in combinations(profiles, 2)]))
+
+
 def intraclass_correlation(profiles: np.ndarray) -> Estimate:
     """The share of the variance of profiles (S, rows, ...) that is common to all runs, at most 1.
 

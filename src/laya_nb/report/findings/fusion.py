@@ -31,7 +31,7 @@ def findings_of(
     Args:
         table: as `tables.probe_table` gives it.
         far: the rank correlation over tasks of fusion's gain with how well the last layer alone does.
-        stability: what runs share of their class profiles, fusion less LAYA, over tasks.
+        stability: the share of the weight that two runs put on the same tokens, fusion less LAYA, over tasks.
         margin: points of accuracy that are too few to matter.
     """
     there = set(table["probe"])
@@ -64,9 +64,9 @@ def findings_of(
         verdict = stability.verdict()
         found.append(
             Finding(
-                "shared class profile, Fusion - LAYA",
+                "weight that two seeds share, Fusion - LAYA",
                 "Do seeds agree more about fusion's weights than about LAYA's?",
-                f"{stability.difference:+.2f} of the variance, {stability.difference.n} tasks",
+                f"{stability.difference:+.2f} of the weight, {stability.difference.n} tasks",
                 {"higher": "Yes", "lower": "No: less", "equivalent": "No: as much", "undecided": "Undecided"}[verdict],
                 number(stability.difference),
                 "share",
@@ -95,7 +95,7 @@ def _falls(far: Estimate) -> str:
     return "No: the other way round" if far.low > 0 else "Undecided"
 
 
-def shared_profiles(profiles: Mapping[str, Sequence[Estimate]], margin: float) -> Comparison:
-    """What runs share of their class profiles: fusion's less LAYA's, over tasks; `margin` as a share."""
+def shared_by_seeds(profiles: Mapping[str, Sequence[Estimate]], margin: float) -> Comparison:
+    """The weight that two runs put on the same tokens: fusion's less LAYA's, over tasks; `margin` as a share."""
     fusion, laya = (np.array([one.mean for one in profiles[head]]) for head in ("fusion", "laya_low_rate"))
     return compare(fusion, laya, margin)
