@@ -156,7 +156,7 @@ with torch.no_grad():
 
 # %%
 of = {task: task_names.title(task) for task in tasks}
-pd.DataFrame({"asks for": of, "guessing, %": chance, "last layer, %": base.round(1), "of the way": near.round(2)}).loc[far_first]
+pd.DataFrame({"asks for": of, "guessing, %": pd.Series(chance).round(1), "last layer, %": base.round(1), "of the way": near.round(2)}).loc[far_first]
 
 # %% [markdown]
 # How far is a task from what the network learned? We need an answer that does not look at the gain. The last column is
