@@ -302,7 +302,7 @@ figures.task_heatmaps(maps, [task_names.title(task) for task in far_first], task
 # The question of [the chapter on stability](stability.ipynb), for whole tasks: which share of the weight do two seeds put
 # on the same tokens? 1: all of it; 0: none.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Twelve rows. Two seeds of fusion share 0.75 to 0.95 of the weight, for how many 0.46. Two of LAYA share 0.1 to 0.5, less in every row, with wide intervals."}, "figure": {"caption": "The share of the mean weight that two seeds put on the same tokens, for LAYA and for fusion. 95 % intervals by a bootstrap over seeds.", "name": "fig-shared"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Twelve rows. Two seeds of fusion share 0.75 to 0.95 of the weight, for how many 0.46. Two of LAYA share 0.1 to 0.5, less in every row, with wide intervals."}, "figure": {"caption": "The share of the mean weight that two seeds put on the same tokens, for LAYA and for fusion. 95 % intervals by a bootstrap over seeds.", "name": "fig-shared-weight"}}
 profiles = {
     head: [shared_weight(np.stack([r.attention.mean(axis=0) for r in found[f"{task}@{examples}", head]])) for task in far_first]
     for head in ("laya_low_rate", "fusion")
