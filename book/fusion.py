@@ -110,7 +110,7 @@ figures.gains_by_task(table, shown, far_first)
 # The heads' outputs side by side go through $W_O$, batch normalisation and a linear layer:
 
 # %%
-from laya_nb.heads import AttentiveFusionHead, LAYAHead, count_parameters
+from laya_nb.heads import AttentiveFusionHead, LAYAHead
 
 _ = torch.manual_seed(0)
 tokens = [torch.randn(5, 384) for _ in range(24)]  # five inputs
@@ -380,9 +380,8 @@ if len(tasks) > 3:
 # distance still goes with the gain: clearly one way round, and just not beyond chance the other.
 
 # %%
-if texts:
-    read = benchmark(texts, [p for p in probes if p != "all_tokens"], "minilm+cls", seeds, protocol)
-    display(tables.by_task(tables.probe_table(read), titles).T)
+read = benchmark(texts, [p for p in probes if p != "all_tokens"], "minilm+cls", seeds, protocol)
+tables.by_task(tables.probe_table(read), titles).T if texts else "no texts"
 
 # %% [markdown]
 # In MiniLM on reviews and on sentences from documentation, readers of all layers gain over the last layer, too. ScalarMix
@@ -416,7 +415,7 @@ findings.show(findings_of(table, far, agreement, margin), headline(table, margin
 # ## Exercises
 #
 # 1. For how many classes has one linear layer on all 24 tokens more parameters than fusion? Count by hand, then with
-#    `count_parameters`.
+#    `laya_nb.heads.count_parameters`.
 # 2. On which tasks is the probe over all tokens of the last layer ahead of fusion? What do they have in common?
 # 3. The mean over tasks leans on a few large gains. What is the median of fusion's gain?
 # 4. No token knows its layer. Could fusion learn ScalarMix's weights, the same for every image, all the same?
