@@ -286,7 +286,9 @@ def test_tokens_are_all_of_the_last_layer_and_can_be_kept(tmp_path: Path) -> Non
     assert encoder.backbone.names[:2] == ("norm:0", "norm:1")
     torch.testing.assert_close(torch.stack(encoder.backbone(images.batch([0, 1, 2])), dim=1), expected)
     kept = extract(encoder.backbone, images, tmp_path / "f", device="cpu")
-    torch.testing.assert_close(torch.stack(FrozenFeatures(encoder.backbone.out_dims)(kept), dim=1), expected)
+    assert kept.dtype == torch.float16
+    read = torch.stack(FrozenFeatures(encoder.backbone.out_dims)(kept), dim=1)
+    torch.testing.assert_close(read, expected, rtol=1e-3, atol=1e-5)  # half precision
 
 
 @torch.no_grad()
