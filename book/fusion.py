@@ -129,7 +129,7 @@ def weights_of_head(m, tokens):
     return torch.softmax(normalised @ vectors[m] + constants[m], dim=-1)
 
 with torch.no_grad():
-    print(f"largest difference: {(weights_of_head(3, tokens) - head.attention_by_head(tokens)[:, 3]).abs().max():.0e}")
+    print(f"largest difference: {(weights_of_head(3, tokens) - head.attention_by_head(tokens)[:, 3]).abs().max():.5f}")
 print(f"numbers in W_Q and W_K: {head.w_q.weight.numel() + head.w_k.weight.numel():,}; that matter: {24 * 384:,}")
 
 # %% [markdown]
@@ -140,7 +140,7 @@ print(f"numbers in W_Q and W_K: {head.w_q.weight.numel() + head.w_k.weight.numel
 laya = LAYAHead([384] * 24, num_classes=10).eval()
 with torch.no_grad():
     for name, one in (("fusion", head), ("LAYA", laya)):
-        print(f"{name}: {(one(tokens[::-1]).logits - one(tokens).logits).abs().max():.1e}")
+        print(f"{name}: logits change by up to {(one(tokens[::-1]).logits - one(tokens).logits).abs().max():.3f}")
 
 # %% [markdown]
 # ## Two networks, twelve tasks
