@@ -81,7 +81,7 @@ rows = sample_test_rows() if dataset == "fashion_mnist" else np.arange(1000)
 images, labels = data.load("fashion_mnist_sample").test
 first = [int((labels == label).nonzero()[0]) for label in (0, 1, 2, 3, 5, 7, 8, 9)]
 attention = np.stack([result.attention[rows[first]] for result in results])
-figures.same_images_many_seeds(images[first, 0].numpy(), attention, seeds)
+figures.same_images(images[first, 0].numpy(), {f"seed {s}": a for s, a in zip(seeds, attention)})
 
 # %% [markdown]
 # All six networks are about equally accurate. Each of them looks as if it knew at which layer a shirt is decided. They
@@ -106,7 +106,7 @@ findings.in_plain_words({
 # %% [markdown]
 # Small print: what was measured, with its 95 % interval. [All findings](findings.ipynb) stand on a page of their own,
 # and [the last chapter](conclusion.ipynb) says what to use when, and what is still open. Every number in this book
-# comes from networks that this project trained. Every chapter can be run and changed
+# comes from a training that this project ran, or stands with its source. Every chapter can be run and changed
 # ([run it yourself](run_it_yourself.md)).
 #
 # ## LAYA in one picture

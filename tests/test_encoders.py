@@ -42,6 +42,7 @@ def test_layers_are_the_outputs_of_the_six_blocks(minilm: encoders.Encoder) -> N
     _embeddings, *blocks = minilm.backbone.module(**batch, output_hidden_states=True).hidden_states
     found = minilm.backbone(batch)
     assert minilm.backbone.out_dims == encoders.widths("minilm")
+    assert minilm.backbone.names == encoders.names("minilm")
     for h, block in zip(found, blocks, strict=True):
         torch.testing.assert_close(h, block.mean(dim=1))
 
@@ -122,3 +123,13 @@ def test_weights_that_cannot_be_downloaded_are_named(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(DataError, match=r"the weights of vit_tiny_patch16_224 could not be downloaded.*connect to the"):
         encoders.load("vit_tiny_patch16_224")
+
+
+def test_first_tokens_stand_before_means(minilm: encoders.Encoder) -> None:
+    both = encoders.load("minilm+cls")
+    assert both.backbone.out_dims == encoders.widths("minilm+cls") == (384,) * 12
+    assert both.backbone.names == encoders.names("minilm+cls")
+    assert both.backbone.names[:2] == ("encoder.layer.0:cls", "encoder.layer.0:mean")
+    batch = both.prepare(["An example.", "Another one, somewhat longer."]).batch([0, 1])
+    means = torch.stack(minilm.backbone(batch))
+    assert torch.equal(torch.stack(both.backbone(batch)[1::2]), means)

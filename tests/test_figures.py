@@ -246,7 +246,7 @@ def test_weights_collapse_and_agreement_are_drawn_as_given() -> None:
 
 def test_the_same_images_get_a_bar_from_every_network() -> None:
     attention = rng.dirichlet(np.ones(3), size=(4, 2))  # networks, images, layers
-    figure = figures.same_images_many_seeds(np.zeros((2, 28, 28)), attention, [3, 5, 7, 9])
+    figure = figures.same_images(np.zeros((2, 28, 28)), dict(zip("abcd", attention, strict=True)))
     bottoms = figure.axes[2:]
     for i, ax in enumerate(bottoms):
         bars = [bar for bar in ax.patches if isinstance(bar, Rectangle)]
@@ -255,7 +255,9 @@ def test_the_same_images_get_a_bar_from_every_network() -> None:
         np.testing.assert_allclose(np.reshape([bar.get_x() for bar in bars], (3, 4)).T, starts)
         colors = [bar.get_facecolor() for bar in bars[::4]]
         assert colors == [to_rgba(color) for color in style.layer_colors(3)]
-    assert row_names(bottoms[0]) == ["seed 3", "seed 5", "seed 7", "seed 9"]
+    assert row_names(bottoms[0]) == ["a", "b", "c", "d"]
+    many = figures.same_images(np.zeros((1, 4, 4, 3)), {"a": rng.dirichlet(np.ones(12), size=1)})
+    assert [text.get_text() for text in many.legends[0].texts] == [f"weight on layer {i}" for i in (1, 7, 12)]
 
 
 FOUND = [
@@ -373,7 +375,7 @@ def wide_figures() -> list[Figure]:
         figures.temperature_curve(np.arange(3.0), np.array([0.1, 1.0, 10.0]), weights[:3]),
         figures.attention_on_images(np.zeros((8, 28, 28)), rng.random((8, 3)), ["T-shirt/top"] * 8, ["Trouser"] * 8),
         figures.training_curves([2.0, 1.0], [50.0, 60.0], weights[:3]),
-        figures.same_images_many_seeds(np.zeros((8, 28, 28)), rng.random((6, 8, 3)), range(6)),
+        figures.same_images(np.zeros((8, 28, 28)), {f"seed {i}": rng.random((8, 3)) for i in range(6)}),
         figures.forest([findings.ChapterFindings("a", "Adapter capacity: how wide?", FOUND)]),
     ]
 
@@ -381,15 +383,19 @@ def wide_figures() -> list[Figure]:
 def test_figures_can_be_read_on_a_phone() -> None:
     """None is wider than 5.4 inches, no letter smaller than 8.5 points, and nothing reaches out of the figure."""
     for figure in wide_figures():
-        figure.draw_without_rendering()
-        assert figure.get_figwidth() <= 5.4
-        texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text() and t.get_visible()]
-        assert min(float(text.get_fontsize()) for text in texts) >= 8.5
-        drawn, page = figure.get_tightbbox(), figure.bbox_inches
-        assert drawn.x0 >= -0.01
-        assert drawn.y0 >= -0.01
-        assert drawn.x1 <= page.x1 + 0.01
-        assert drawn.y1 <= page.y1 + 0.01
+        check_on_a_phone(figure)
+
+
+def check_on_a_phone(figure: Figure) -> None:
+    figure.draw_without_rendering()
+    assert figure.get_figwidth() <= 5.4
+    texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text() and t.get_visible()]
+    assert min(float(text.get_fontsize()) for text in texts) >= 8.5
+    drawn, page = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= -0.01
+    assert drawn.y0 >= -0.01
+    assert drawn.x1 <= page.x1 + 0.01
+    assert drawn.y1 <= page.y1 + 0.01
 
 
 def test_figures_show_themselves_without_a_backend() -> None:

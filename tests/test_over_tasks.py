@@ -78,8 +78,8 @@ def test_its_interval_tells_order_from_chance() -> None:
     assert (falls.high < -0.8, falls.low >= -1) == (True, True)
     nothing = over_tasks.rank_correlation(x, np.random.default_rng(1).normal(size=19))
     assert nothing.low < 0 < nothing.high
-    with pytest.raises(ValueError, match="a rank correlation needs 4 pairs or more, got"):
-        over_tasks.rank_correlation(x[:3], x[:3])
+    with pytest.raises(ValueError, match="a rank correlation needs 8 pairs or more, got"):
+        over_tasks.rank_correlation(x[:7], x[:7])
 
 
 def test_depths_and_chance() -> None:
@@ -110,6 +110,7 @@ def test_names_of_tasks_and_tokens() -> None:
     from laya_nb.data.tasks import TASKS as ALL
 
     assert set(task_names.TITLES) == set(ALL)
+    assert len(set(task_names.TITLES.values())) == len(ALL)
     assert task_names.title("imdb") == "imdb"
     assert task_names.chance("world/size") == pytest.approx(100 / 3)
     names = [f"block{i}:{kind}" for i in range(4) for kind in ("cls", "ap")]

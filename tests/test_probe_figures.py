@@ -5,14 +5,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from test_figures import marked, row_names
+from test_figures import check_on_a_phone, marked, row_names
 from test_over_tasks import SEEDS, TASKS, planted
 
 from laya_nb import figures
 from laya_nb.analysis.tasks import gains
 from laya_nb.report import task_names
-from laya_nb.report.figures.style import SMALL, head_color, layer_colors
+from laya_nb.report.figures.style import SMALL, head_color
 from laya_nb.statistics import estimate
 
 rng = np.random.default_rng(0)
@@ -61,15 +60,17 @@ def test_curves_show_each_kind_its_level_and_chance() -> None:
     assert len(alone.get_lines()) == 3
 
 
-def test_heat_maps_share_one_scale() -> None:
-    panels = {"mean": rng.random((3, 8)), "spread": rng.random((3, 8)) / 9}
-    fig = figures.task_heatmaps(panels, list("abc"), ["CLS 1", *[""] * 6, "8"], "weight", across=2)
-    for ax, (title, values) in zip(fig.axes, panels.items(), strict=False):
+def test_heat_maps_may_have_a_scale_and_a_label_of_their_own() -> None:
+    panels = {"mean": rng.random((3, 8)) / 4, "spread": rng.random((3, 8)) / 9}
+    columns = ["CLS 1", *[""] * 6, "8"]
+    named = {title: (columns, values) for title, values in panels.items()}
+    *axes, bar = figures.class_heatmaps(named, list("abc"), top=None, across=1, label="share").axes
+    for ax, values in zip(axes, panels.values(), strict=True):
         np.testing.assert_allclose(cells(ax).reshape(values.shape), values)
-        assert ax.get_title(loc="left") == title
         assert ax.collections[0].get_clim() == (0, panels["mean"].max())
-        assert [label.get_text() for label in ax.get_xticklabels()] == ["CLS 1", "8"]
-    assert row_names(fig.axes[0]) == ["a", "b", "c"]
+        assert [label.get_text() for label in ax.get_xticklabels()] == columns
+        assert row_names(ax) == ["a", "b", "c"]
+    assert bar.get_xlabel() == "share"
 
 
 def test_near_and_far_names_some() -> None:
@@ -80,17 +81,7 @@ def test_near_and_far_names_some() -> None:
     assert all(float(text.get_fontsize()) >= SMALL for text in first.texts)
 
 
-def test_bars_below_pictures_add_up() -> None:
-    weights = {"one": rng.dirichlet(np.ones(5), 3), "two": rng.dirichlet(np.ones(5), 3)}
-    fig = figures.same_images_many_questions(rng.random((3, 4, 4, 3)), weights)
-    bars = [[p for p in ax.patches if isinstance(p, Rectangle)] for ax in fig.axes[3:]]
-    for i, parts in enumerate(bars):
-        found = np.array([part.get_width() for part in parts]).reshape(2, 5)
-        np.testing.assert_allclose(found, np.stack([weights["one"][i], weights["two"][i]]))
-        assert parts[4].get_x() + parts[4].get_width() == pytest.approx(1)
-        assert parts[0].get_facecolor() != parts[4].get_facecolor()
-    assert row_names(fig.axes[3]) == ["one", "two"]
-    assert len(layer_colors(5)) == 5
+def test_pictures_stand_above_their_titles() -> None:
     row = figures.row_of_pictures(rng.random((2, 4, 4, 3)), ["checker mask", "none"])
     assert [ax.get_xlabel() for ax in row.axes] == ["checker\nmask", "none"]
 
@@ -103,7 +94,24 @@ def test_depth_of_weight_pairs_tasks() -> None:
     assert [text.get_text() for text in ax.texts] == ["b"]
 
 
-def test_a_class_heat_map_may_have_a_scale_of_its_own() -> None:
-    profile = rng.random((2, 3)) / 4
-    fig = figures.class_heatmaps({"a": (["1", "2", "3"], profile)}, ["x", "y"], top=None)
-    assert fig.axes[0].collections[0].get_clim() == (0, profile.max())
+def test_they_can_be_read_on_a_phone() -> None:
+    """As large as the chapters have them."""
+    tasks = list(task_names.TITLES)[:12]
+    names = [task_names.title(task) for task in tasks]
+    table = planted({"all_tokens": 30.0, "scalar_mix": 20.0, "laya_low_rate": -20.0, "fusion": 1.0}, tuple(tasks))
+    columns = [*["CLS 1", *[""] * 11], *["AP 1", *[""] * 11]]
+    estimates = {probe: [estimate(rng.random(5)) for _ in tasks] for probe in ("laya_low_rate", "fusion")}
+    by_kind = {"CLS": 100 * rng.random((12, 5)), "AP": 100 * rng.random((12, 5))}
+    places = {name: (100 * rng.random(), 60 * rng.random()) for name in names}
+    for figure in (
+        figures.gains_by_task(table, ["all_tokens", "scalar_mix", "laya_low_rate", "fusion"], tasks),
+        figures.estimates_by_row(estimates, names, "share"),
+        figures.single_layer_curves(
+            dict.fromkeys(names, by_kind), dict.fromkeys(names, 90.0), "fusion", dict.fromkeys(names, 10.0)
+        ),
+        figures.near_and_far({"Measured here": places, "Reported for DINOv2-S": places}, names[:4]),
+        figures.row_of_pictures(rng.random((8, 4, 4, 3)), ["channels swapped", *["checker mask"] * 7]),
+        figures.depth_of_weight(12 * rng.random(9), {h: 12 * rng.random((9, 5)) for h in "abc"}, names[:9], names[:2]),
+        figures.class_heatmaps({"Mean weight": (columns, rng.random((12, 24)))}, names, top=None, across=1),
+    ):
+        check_on_a_phone(figure)

@@ -94,7 +94,7 @@ def test_the_benchmark_keeps_what_its_chapters_read(own_results: Path) -> None:
         for result in of:
             assert result.run["protocol"]["validation"] == 0
             assert "validation_accuracy" not in result.metrics
-            assert ("attention" in result.arrays) == probes.weighs_layers(probe) == (probe == "scalar_mix")
+            assert ("attention" in result.arrays) == probes.PROBES[probe].weights_kept == (probe == "scalar_mix")
             assert 0 < result.metrics["accuracy"] < 1
     tables = {path.stem: len(path.read_text().splitlines()) for path in (own_results / "tables").glob("*.jsonl")}
     assert tables == {"probe_search": 12, "probes": 2}

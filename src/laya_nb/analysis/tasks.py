@@ -45,15 +45,12 @@ def on_each_task(table: pd.DataFrame, probe: str, rival: str, margin: float) -> 
 def rank_correlation(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> Estimate:
     """Spearman's correlation of x and y (n,), with a 95 % percentile bootstrap interval over the n pairs."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if x.shape != y.shape or x.ndim != 1 or len(x) < 4:
-        raise ValueError(f"a rank correlation needs 4 pairs or more, got {x.shape} and {y.shape}")
+    if x.shape != y.shape or x.ndim != 1 or len(x) < 8:  # in fewer, one pair may be all that a resample holds
+        raise ValueError(f"a rank correlation needs 8 pairs or more, got {x.shape} and {y.shape}")
 
     def correlation(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
-        ranks = [stats.rankdata(values, axis=axis) for values in (a, b)]
-        first, second = (r - r.mean(axis=axis, keepdims=True) for r in ranks)
-        with np.errstate(invalid="ignore"):
-            products = (first * second).sum(axis=axis)
-            return products / np.sqrt((first**2).sum(axis=axis) * (second**2).sum(axis=axis))
+        ranks = (stats.rankdata(values, axis=axis) for values in (a, b))
+        return stats.pearsonr(*ranks, axis=axis).statistic
 
     drawn = stats.bootstrap(
         (x, y), correlation, paired=True, method="percentile", n_resamples=RESAMPLES, rng=np.random.default_rng(0)

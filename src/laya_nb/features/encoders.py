@@ -46,7 +46,8 @@ def names(name: str) -> tuple[str, ...]:
     """What each of the things is that an encoder shows: its layer, and behind a colon how it is read, where that is
     told ("blocks.3.norm2:cls"). Raises as `widths`."""
     if name in MINILM:
-        return tuple(f"encoder.layer.{block}:{pool}" for block in range(MINILM_BLOCKS) for pool in MINILM[name])
+        read = [f":{pool}" for pool in MINILM[name]] if len(MINILM[name]) > 1 else [""]
+        return tuple(f"encoder.layer.{block}{how}" for block in range(MINILM_BLOCKS) for how in read)
     from laya_nb.features import vision
 
     return vision.names(name)

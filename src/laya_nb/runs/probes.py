@@ -1,7 +1,8 @@
 """Probes of a frozen network, all trained and searched alike: the benchmark of attentive layer fusion.
 
 The released code of arXiv 2601.09322 searches three times as many settings for attentive probes as for linear ones.
-Here every probe has the same number of candidates: three learning rates, each with little and with much regularisation.
+Here every probe has the same candidates: three learning rates, each with little and with much regularisation. One rate
+is left out where `PROBES` says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ class Probe:
 
     "last": the last layer's CLS, or what there is of it; "last pair": its CLS and AP, where both are there; "two" and
     "four": as many layers, at equal distances, the last among them; "all" layers; "tokens": all tokens of the last one.
+    `rates` are the learning rates that are searched. `weights_kept`: its results keep what it weighs for each example.
     """
 
     label: str
@@ -36,6 +38,7 @@ class Probe:
     reads: Reads = "all"
     settings: Mapping[str, Any] = field(default_factory=dict)
     rates: tuple[float, ...] = LEARNING_RATES
+    weights_kept: bool = False
 
 
 PROBES: dict[str, Probe] = {
@@ -44,10 +47,10 @@ PROBES: dict[str, Probe] = {
     "cls_ap_attentive": Probe("Last layer: CLS+AP, attentive", "fusion", "last pair"),
     "all_tokens": Probe("Last layer: all tokens, attentive", "fusion", "tokens", {"num_heads": 8}),
     "concat_linear": Probe("All layers, linear", "concat_linear"),
-    "scalar_mix": Probe("ScalarMix", "scalar_mix"),
-    "laya": Probe("LAYA, all rates", "laya", settings={"temperature": 1.0}),
-    "laya_low_rate": Probe("LAYA", "laya", settings={"temperature": 1.0}, rates=LEARNING_RATES[1:]),
-    "fusion": Probe("Fusion", "fusion"),
+    "scalar_mix": Probe("ScalarMix", "scalar_mix", weights_kept=True),
+    "laya": Probe("LAYA, all rates", "laya", settings={"temperature": 1.0}, weights_kept=True),
+    "laya_low_rate": Probe("LAYA", "laya", "all", {"temperature": 1.0}, LEARNING_RATES[1:], weights_kept=True),
+    "fusion": Probe("Fusion", "fusion", weights_kept=True),
     "fusion_two": Probe("Fusion of two layers", "fusion", "two"),
     "fusion_four": Probe("Fusion of four layers", "fusion", "four"),
     "fusion_free": Probe("Fusion without W_Q", "fusion", settings={"free_query": True}),
@@ -133,7 +136,7 @@ def benchmark(
 ) -> dict[tuple[str, str], list[Result]]:
     """By data set and probe, the results of all seeds at the settings that were best in validation at seed 0.
 
-    What the heads that weigh layers say of each example is kept, of the others the scores alone.
+    Of probes whose weights are kept each result is a file, of the others the scores alone are lines of a table.
 
     Raises:
         ValueError: as `candidates`.
@@ -146,15 +149,10 @@ def benchmark(
         for key, run in zip(keys, best(groups, ScoreTable("probe_search")), strict=True)
     }
     found: dict[Run, Result] = {}
-    for weighs, store in ((True, ResultStore()), (False, ScoreTable("probes"))):
-        chosen = [run for (_, probe), of in runs.items() if weighs_layers(probe) == weighs for run in of]
+    for kept, store in ((True, ResultStore()), (False, ScoreTable("probes"))):
+        chosen = [run for (_, probe), of in runs.items() if PROBES[probe].weights_kept == kept for run in of]
         found |= zip(chosen, sweep(chosen, store), strict=True)
     return {key: [found[run] for run in of] for key, of in runs.items()}
-
-
-def weighs_layers(probe: str) -> bool:
-    """Whether a probe has weights over all layers."""
-    return PROBES[probe].reads == "all" and probe not in ("concat_linear", "fusion_free")
 
 
 def single_layers(

@@ -122,11 +122,13 @@ class TrainingHistory:
     def epochs(self) -> int:
         return len(self.train_loss)
 
-    def record(self, loss: float, accuracy: float) -> bool:
-        """Note an epoch; whether its validation accuracy is the best so far (the first of equals stays the best)."""
-        best = not self.validation_accuracy or accuracy > self.validation_accuracy[self.best_epoch - 1]
+    def record(self, loss: float, accuracy: float | None = None) -> bool:
+        """Note an epoch; whether it is the best so far: by its validation accuracy, of which the first of equals stays
+        the best, or without one because it is the last."""
+        best = accuracy is None or not self.validation_accuracy or accuracy > max(self.validation_accuracy)
         self.train_loss.append(loss)
-        self.validation_accuracy.append(accuracy)
+        if accuracy is not None:
+            self.validation_accuracy.append(accuracy)
         if best:
             self.best_epoch = self.epochs
         return best

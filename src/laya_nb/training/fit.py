@@ -74,8 +74,7 @@ def fit(
             order = torch.randperm(len(train.y), generator=order_stream).to(device)
             loss = steps.epoch(train, order.split(sizes))
             if protocol.patience is None:
-                history.train_loss.append(loss)
-                history.best_epoch = history.epochs
+                history.record(loss)
             elif history.record(loss, _accuracy(model, validation, protocol.balanced)):
                 best_weights = {name: value.clone() for name, value in model.state_dict().items()}
             progress.set_postfix({"loss": f"{loss:.4f}"} | _last(history.validation_accuracy))

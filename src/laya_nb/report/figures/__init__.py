@@ -27,13 +27,11 @@ from laya_nb.report.figures.probes import (
     gains_by_task,
     near_and_far,
     row_of_pictures,
-    same_images_many_questions,
     single_layer_curves,
-    task_heatmaps,
 )
 from laya_nb.report.figures.profiles import class_heatmaps, entropy_of_right_and_wrong, global_profile, profile_spread
 from laya_nb.report.figures.stability import averaging_helps, pair_spread, shared_by_runs, weight_spread
-from laya_nb.report.figures.story import forest, same_images_many_seeds
+from laya_nb.report.figures.story import forest, same_images
 from laya_nb.report.figures.training import training_curves
 
 __all__ = [
@@ -62,12 +60,10 @@ __all__ = [
     "probes_and_heads",
     "profile_spread",
     "row_of_pictures",
-    "same_images_many_questions",
-    "same_images_many_seeds",
+    "same_images",
     "shared_by_runs",
     "single_layer_curves",
     "strips",
-    "task_heatmaps",
     "temperature_curve",
     "training_curves",
     "weight_spread",

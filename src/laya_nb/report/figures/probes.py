@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from laya_nb.analysis.statistics import Estimate, estimate
@@ -23,13 +21,11 @@ from laya_nb.report.figures.style import (
     grid_of_axes,
     head_color,
     interval,
-    layer_colors,
     new_figure,
     styled,
 )
 from laya_nb.runs.probes import PROBES
 
-HEAT = mpl.colormaps["YlGnBu"]
 CLS, AP = PALETTE[3], PALETTE[0]
 
 
@@ -107,37 +103,6 @@ def single_layer_curves(
 
 
 @styled
-def task_heatmaps(
-    panels: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str], label: str, across: int = 1
-) -> Figure:
-    """Heat maps of tasks by layers or tokens, on one colour scale from 0 to the largest value of all.
-
-    Args:
-        panels: by title, values (tasks, K).
-        rows: the tasks.
-        columns: names of the K columns; an empty one is not written.
-        label: what the values are.
-        across: panels side by side.
-    """
-    height = 0.19 * len(rows)
-    fig = new_figure(WIDTH, 0.8 + ceil(len(panels) / across) * (0.5 + height))
-    axes = grid_of_axes(fig, len(panels), across)
-    top = max(float(np.nanmax(values)) for values in panels.values())
-    for i, (ax, (title, values)) in enumerate(zip(axes, panels.items(), strict=True)):
-        cells = ax.pcolormesh(values, vmin=0, vmax=top, cmap=HEAT, edgecolors="white", lw=0.6)
-        ax.set_title(title)
-        written = [place for place, name in enumerate(columns) if name]
-        ax.set_xticks(np.array(written) + 0.5, [columns[place] for place in written], fontsize=SMALL)
-        ax.set_yticks(np.arange(len(rows)) + 0.5, rows if i % across == 0 else [""] * len(rows), fontsize=SMALL)
-        ax.set_ylim(len(rows), 0)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-    bar = fig.colorbar(cells, ax=axes, location="bottom", label=label, shrink=0.6, aspect=30, pad=0.03)
-    bar.outline.set_visible(False)
-    return fig
-
-
-@styled
 def near_and_far(panels: Mapping[str, Mapping[str, tuple[float, float]]], named: Sequence[str]) -> Figure:
     """Points gained against how well the last layer alone does, one dot a task.
 
@@ -171,39 +136,6 @@ def row_of_pictures(pictures: np.ndarray, titles: Sequence[str]) -> Figure:
         ax.spines[:].set_visible(False)
         ax.set_xlabel(title.replace(" ", "\n"), fontsize=SMALL)
     return fig
-
-
-@styled
-def same_images_many_questions(images: np.ndarray, weights: Mapping[str, np.ndarray]) -> Figure:
-    """Images, and below each of them one bar per question: how the weight is shared among the layers.
-
-    Args:
-        images: (N, H, W, 3) in [0, 1].
-        weights: by question (and seed), (N, L).
-    """
-    layers = next(iter(weights.values())).shape[1]
-    fig = new_figure(WIDTH, 1.1 + 0.24 * len(weights))
-    axes = fig.subplots(2, len(images), height_ratios=[0.65, 0.24 * len(weights)], sharey="row", squeeze=False)
-    colors = layer_colors(layers)
-    for i, (top, bottom) in enumerate(axes.T):
-        top.imshow(images[i])
-        top.axis("off")
-        for y, of in enumerate(weights.values()):
-            _bar(bottom, y, of[i], colors)
-        bottom.set(xlim=(0, 1), xticks=[])
-        bottom.spines[:].set_visible(False)
-        bottom.tick_params(left=False)
-    axes[1, 0].set_yticks(range(len(weights)), list(weights), fontsize=SMALL)
-    axes[1, 0].set_ylim(len(weights) - 0.5, -0.5)
-    handles = [mpl.patches.Patch(color=colors[place]) for place in (0, layers // 2, layers - 1)]
-    names = ["first layer", "middle", "last layer"]
-    fig.legend(handles, names, loc="outside lower center", ncols=3)
-    return fig
-
-
-def _bar(ax: Axes, y: float, weights: np.ndarray, colors: Sequence[str]) -> None:
-    left = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
-    ax.barh(np.full(len(weights), y), weights, left=left, height=0.72, color=colors)
 
 
 @styled

@@ -51,17 +51,21 @@ def class_heatmaps(
     classes: Sequence[str],
     numbers: Sequence[str] = (),
     top: float | None = 1.0,
+    across: int = 4,
+    label: str = "mean weight",
 ) -> Figure:
-    """Heat maps of mean weights, class x hidden state, one per panel, at most four side by side.
+    """Heat maps of mean weights, class (or task) x hidden state, one per panel, on one colour scale.
 
     Args:
         panels: by title, the names of the K hidden states and the profile (C, K). NaN, a class without examples, is
-            grey.
+            grey; a state with an empty name has none written.
         classes: the C names of the rows.
         numbers: titles of the panels whose cells say their value.
         top: the weight that has the darkest colour; None: the largest of all.
+        across: panels side by side, at most.
+        label: what is shown.
     """
-    columns = min(len(panels), 4)
+    columns = min(len(panels), across)
     height = 0.2 if set(numbers) & set(panels) else 0.165  # of a cell
     rows = ceil(len(panels) / columns)
     top = float(np.nanmax([np.nanmax(profile) for _, profile in panels.values()])) if top is None else top
@@ -81,7 +85,7 @@ def class_heatmaps(
         ax.set_ylim(len(classes), 0)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    bar = fig.colorbar(cells, ax=axes, location="bottom", label="mean weight", shrink=0.6, aspect=30, pad=0.02)
+    bar = fig.colorbar(cells, ax=axes, location="bottom", label=label, shrink=0.6, aspect=30, pad=0.02)
     bar.outline.set_visible(False)
     return fig
 

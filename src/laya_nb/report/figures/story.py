@@ -1,6 +1,6 @@
 """The book at a glance: one picture of what the seed decides, one of all findings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,34 +16,34 @@ TITLES = {
 
 
 @styled
-def same_images_many_seeds(images: np.ndarray, attention: np.ndarray, seeds: Sequence[int]) -> Figure:
-    """The same images seen by networks that differ in the seed: below each image one bar per network.
+def same_images(images: np.ndarray, bars: Mapping[str, np.ndarray]) -> Figure:
+    """The same images, seen by several networks or under several questions: below each image one bar for each.
 
     Args:
-        images: (N, H, W).
-        attention: the networks' weights on these images, (S, N, L); a bar is divided into L parts by them.
-        seeds: of the S networks.
+        images: (N, H, W), or (N, H, W, 3) in [0, 1].
+        bars: by label, the weights on these images, (N, L); a bar is divided into L parts by them.
     """
-    count, layers = len(images), attention.shape[2]
-    fig = new_figure(WIDTH, 1.15 + 0.3 * len(seeds))
-    axes = fig.subplots(2, count, height_ratios=[0.65, 0.3 * len(seeds)], sharey="row", squeeze=False)
+    weights = np.stack(list(bars.values()))
+    layers, rows = weights.shape[2], np.arange(len(bars))
+    fig = new_figure(WIDTH, 1.15 + 0.3 * len(bars))
+    axes = fig.subplots(2, len(images), height_ratios=[0.65, 0.3 * len(bars)], sharey="row", squeeze=False)
     colors = layer_colors(layers)
-    rows = np.arange(len(seeds))
     for i, (top, bottom) in enumerate(axes.T):
-        top.imshow(images[i], cmap="gray_r")
+        top.imshow(images[i], cmap="gray_r")  # pictures in colour have no use for it
         top.axis("off")
-        left = np.zeros(len(seeds))
+        left = np.zeros(len(bars))
         for layer in range(layers):
-            weights = attention[:, i, layer]
-            bottom.barh(rows, weights, left=left, height=0.72, color=colors[layer], label=f"layer {layer + 1}")
-            left += weights
+            width = weights[:, i, layer]
+            bottom.barh(rows, width, left=left, height=0.72, color=colors[layer], label=f"weight on layer {layer + 1}")
+            left += width
         bottom.set(xlim=(0, 1), xticks=[])
         bottom.spines[:].set_visible(False)
         bottom.tick_params(left=False)
-    axes[1, 0].set(yticks=rows, yticklabels=[f"seed {seed}" for seed in seeds])
-    axes[1, 0].set_ylim(len(seeds) - 0.5, -0.5)
+    axes[1, 0].set(yticks=rows, yticklabels=list(bars))
+    axes[1, 0].set_ylim(len(bars) - 0.5, -0.5)
     handles, labels = axes[1, 0].get_legend_handles_labels()
-    fig.legend(handles, [f"weight on {label}" for label in labels], loc="outside lower center", ncols=layers)
+    shown = range(layers) if layers <= 3 else (0, layers // 2, layers - 1)
+    fig.legend([handles[i] for i in shown], [labels[i] for i in shown], loc="outside lower center", ncols=3)
     return fig
 
 

@@ -14,7 +14,7 @@ RIVALS = {
     "all_tokens": ("all tokens of the last layer", "the same probe over all tokens of the last layer"),
     "concat_linear": ("all layers, linear", "one linear layer on all layers side by side"),
     "scalar_mix": ("ScalarMix", "ScalarMix, one weight per token for all inputs"),
-    "laya_low_rate": ("LAYA", "LAYA, on the same tokens and with the same search"),
+    "laya_low_rate": ("LAYA", "LAYA, on the same tokens, its search without the highest rate"),
 }
 
 
