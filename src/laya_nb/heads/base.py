@@ -22,6 +22,29 @@ class HeadOutput(NamedTuple):
     scores: Tensor | None = None
 
 
+class Mixture(NamedTuple):
+    """How the logits of a head come from the layers, exactly: sum_m sum_i weights_mi values_mi + bias.
+
+    `weights` (B, M, L): of M attention heads (M is 1 but for `AttentiveFusionHead`), rows summing to 1. `values`
+    (B, M, L, C): the logits that layer i would give to head m if it had all of its weight, before the bias. `bias` (C,).
+    """
+
+    weights: Tensor
+    values: Tensor
+    bias: Tensor
+
+    def logits(self, weights: Tensor | None = None) -> Tensor:
+        """The head's logits (B, C), or those that other weights (B, M, L) would give."""
+        return torch.einsum("bml,bmlc->bc", self.weights if weights is None else weights, self.values) + self.bias
+
+    def masked(self, kept: Tensor) -> Tensor:
+        """The weights (B, M, L) when the layers outside `kept` (B, L), bool, get none and the others share it all, in
+        their old proportion; all 0 where nothing is kept."""
+        smallest = torch.finfo(self.weights.dtype).tiny  # a kept layer whose weight has underflowed must get some
+        weights = self.weights.clamp(min=smallest) * kept.unsqueeze(-2)
+        return weights / weights.sum(dim=-1, keepdim=True).clamp(min=smallest)
+
+
 class Head(nn.Module):
     """Takes hidden states h_1..h_L, h_i of shape (B, d_i), and returns `HeadOutput`.
 
@@ -84,6 +107,17 @@ class Head(nn.Module):
         """
         raise NotImplementedError
 
+    def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
+        """How the logits come from the layers. Heads that weigh layers have it, in evaluation mode.
+
+        Raises:
+            ValueError: from a head that weighs no layers.
+        """
+        raise ValueError(
+            f"{type(self).__name__} gives no weights to layers, so there is nothing to take apart; LAYAHead, "
+            "ScalarMixHead, EqualMixHead and AttentiveFusionHead do, and so does a head of yours with a `mixture`"
+        )
+
 
 def linear_adapters(in_dims: Sequence[int], d_star: int) -> nn.ModuleList:
     """One linear layer per hidden state, to the common width d*."""
@@ -98,6 +132,11 @@ def adapt(adapters: nn.ModuleList, hidden_states: Sequence[Tensor]) -> Tensor:
 def weighted_sum(attention: Tensor, z: Tensor) -> Tensor:
     """sum_i alpha_i z_i: (B, L) and (B, L, d*) to (B, d*)."""
     return (attention.unsqueeze(-1) * z).sum(dim=-2)
+
+
+def mixture_of(attention: Tensor, z: Tensor, classifier: nn.Linear) -> Mixture:
+    """The mixture behind classifier(sum_i alpha_i z_i): attention (B, L), z (B, L, d*)."""
+    return Mixture(attention.unsqueeze(-2), (z @ classifier.weight.T).unsqueeze(-3), classifier.bias)
 
 
 def count_parameters(module: nn.Module) -> int:

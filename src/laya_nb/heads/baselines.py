@@ -6,7 +6,16 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from laya_nb.heads.base import Head, HeadOutput, adapt, count_parameters, linear_adapters, weighted_sum
+from laya_nb.heads.base import (
+    Head,
+    HeadOutput,
+    Mixture,
+    adapt,
+    count_parameters,
+    linear_adapters,
+    mixture_of,
+    weighted_sum,
+)
 from laya_nb.heads.laya import LAYAHead
 from laya_nb.support.checks import check_integer
 
@@ -104,6 +113,12 @@ class EqualMixHead(Head):
         z = adapt(self.adapters, hidden_states)
         scores = z.new_zeros(z.shape[:-1])
         return HeadOutput(self.classifier(z.mean(dim=-2)), torch.softmax(scores, dim=-1), scores)
+
+    def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
+        """logits = sum_i alpha_i (W z_i) + b, for ScalarMix too."""
+        attention = self(hidden_states).attention
+        assert attention is not None
+        return mixture_of(attention, adapt(self.adapters, hidden_states), self.classifier)
 
 
 class ScalarMixHead(EqualMixHead):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from laya_nb.heads.base import Head, HeadOutput
+from laya_nb.heads.base import Head, HeadOutput, Mixture
 from laya_nb.support.checks import check_integer
 
 
@@ -132,6 +132,19 @@ class AttentiveFusionHead(Head):
         values = torch.einsum("bmd,mwd->bmw", mixed, by_head) + used.sum(dim=-1, keepdim=True) * bias
         logits = self.classifier(self.norm(self.w_o(values.flatten(1))))
         return HeadOutput(logits, attention.mean(dim=1))
+
+    def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
+        """W_V, W_O, BatchNorm's running statistics and W are linear in a row, so each head has one matrix (C, d)."""
+        self.check(hidden_states)
+        normalised = self._normalised(self.tokens(hidden_states))
+        scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+        by_head = self.w_v.weight.view(self.num_heads, self.head_width, -1)
+        out = (self.classifier.weight * scale) @ self.w_o.weight  # (C, M w)
+        out = out.view(self.num_classes, self.num_heads, self.head_width)
+        matrices = torch.einsum("cmw,mwd->mcd", out, by_head)
+        values = torch.einsum("mcd,btd->bmtc", matrices, normalised * self.norm_v.weight + self.norm_v.bias)
+        centred = (self.w_o.bias - self.norm.running_mean) * scale + self.norm.bias
+        return Mixture(self._attention(normalised), values, self.classifier(centred))
 
     def _normalised(self, tokens: Tensor) -> Tensor:
         """What norm_k and norm_v have in common, computed once: mean 0 and variance 1 for every token."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from laya_nb.heads.base import Head, HeadOutput, adapt, linear_adapters, weighted_sum
+from laya_nb.heads.base import Head, HeadOutput, Mixture, adapt, linear_adapters, mixture_of, weighted_sum
 from laya_nb.support.checks import check_choice, check_integer, check_positive
 
 
@@ -64,8 +64,17 @@ class LAYAHead(Head):
 
     def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
         """h_1..h_L, h_i of shape (B, d_i), to logits (B, C), attention (B, L) and scores s (B, L)."""
+        z, attention, scores = self._weighed(hidden_states)
+        return HeadOutput(self.classifier(weighted_sum(attention, z)), attention, scores)
+
+    def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
+        """logits = sum_i alpha_i (W z_i) + b."""
+        z, attention, _ = self._weighed(hidden_states)
+        return mixture_of(attention, z, self.classifier)
+
+    def _weighed(self, hidden_states: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """z (B, L, d*), attention and scores (B, L)."""
         self.check(hidden_states)
         z = adapt(self.adapters, hidden_states)
         scores = self.scorer(self.psi(z).flatten(-2))
-        attention = torch.softmax(scores / self.temperature, dim=-1)
-        return HeadOutput(self.classifier(weighted_sum(attention, z)), attention, scores)
+        return z, torch.softmax(scores / self.temperature, dim=-1), scores

@@ -9,10 +9,11 @@ from laya_nb.runs.store import Result
 from laya_nb.training.predict import evaluate_labels
 
 # Same machine and thread count: the same bits. Elsewhere sums are rounded in another order, and training amplifies
-# that: the first epoch still agrees to the fourth digit, the end only as well as two draws of that chaos.
+# that: the first epoch still agrees to the fourth digit, the end only as well as two draws of that chaos, which early
+# stopping widens: an eight-layer network came out 1.6 points apart.
 FIRST_LOSS_RELATIVE = 2e-3
 FIRST_ACCURACY = 0.01
-FINAL_ACCURACY = 0.015
+FINAL_ACCURACY = 0.025
 
 
 def inconsistencies(result: Result) -> list[str]:

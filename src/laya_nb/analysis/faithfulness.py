@@ -1,0 +1,250 @@
+"""Is attention over layers an explanation? Every usual test of it, on any trained classifier whose head has weights.
+
+    from laya_nb.analysis import faithfulness
+
+    found = faithfulness.examine(model, test, train)  # Examples: 1,000 of each are enough
+    found.rankings, found.numbers
+
+A ranking of the layers for one prediction is faithful if taking away its first layers changes the prediction
+(comprehensiveness), and if these alone still give it (sufficiency; both arXiv 1911.03429). What the weights of a single
+input tell beyond the mean weights shows beside two baselines: the mean over all inputs, and over those of the same
+predicted class.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from laya_nb.analysis import attribution, removal
+from laya_nb.data import Examples
+from laya_nb.heads import DepthClassifier, LayerDropoutLAYAHead, Mixture
+
+TABULATED = 6  # layers up to which all subsets are evaluated once, and looked up
+CUTS = 7  # at most so many numbers of first layers are taken away
+PERMUTATIONS = 100  # of the weights, where there are more
+ADVERSARY = 0.01  # how far an adversary may move the probabilities, as total variation distance
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """What `examine` found for one trained model, means over examples.
+
+    Attributes:
+        rankings: a row for every ranking of layers and way of removal: "comprehensiveness" (higher is better) and
+            "sufficiency" (lower is better), in probability of the predicted class, from -1 to 1.
+        numbers: by name, single measures; `examine` lists them.
+        layers: a row for every layer: mean "weight", "contribution" to the margin, "shapley" value, and what removing
+            this layer alone takes from the probability of the predicted class, directly ("direct", resampled) and with
+            all that later layers make of it ("total").
+    """
+
+    rankings: pd.DataFrame
+    numbers: Mapping[str, float]
+    layers: pd.DataFrame
+
+
+@torch.no_grad()
+def examine(model: DepthClassifier, examples: Examples, reference: Examples, seed: int = 0, draws: int = 4) -> Faithfulness:
+    """Test whether the attention of a trained model tells which layers its predictions rest on.
+
+    Rankings: by the weight; by the exact contribution to the margin; by exact Shapley values of the masked mixture;
+    by integrated gradients from the mean, gradient times input; by the mean weights of the predicted class, by those
+    of all inputs ("constant"); at random. Removals: see `removal`; "dropped" is there for a `LayerDropoutLAYAHead`.
+
+    Numbers: "same top: X", the share of examples whose heaviest layer is also first for ranking X, and "agreement: X",
+    the mean of Kendall's tau-b with X, for X of contribution, shapley, integrated gradients, gradient x input and
+    constant; "permuted", the mean over examples of the median total variation distance of the probabilities when the
+    weights are permuted; "adversary", the mean of the largest Jensen-Shannon divergence (at most log 2) of weights that
+    move the probabilities by 0.01 at most, among those on lines from the weights to a single layer or to equal weights;
+    "accuracy: X" with the weights of X in place of the model's own, X of own, class mean, constant, equal.
+
+    Args:
+        model: in evaluation mode, with a head that has a `mixture`.
+        examples: what is explained.
+        reference: other examples, from which means and replacements are taken: training examples.
+        seed: of random rankings and replacements.
+        draws: replacements for each example.
+
+    Raises:
+        ValueError: for a head without weights, or a single layer.
+    """
+    model.eval()
+    head, states, others = model.head, model.backbone(examples.x), model.backbone(reference.x)
+    mixture, layers = head.mixture(states), len(states)
+    if layers < 2:
+        raise ValueError("the head reads one layer alone: whether it is the right one cannot be asked; at least 2")
+    probabilities = F.softmax(mixture.logits(), dim=1)
+    pair = attribution.pair_of_classes(mixture.logits())
+    predicted = pair[:, 0]
+    own, baselines = mixture.weights.mean(dim=1), _baselines(head.mixture(others), predicted)
+    removals = _removals(model, states, others, reference.y, predicted, seed, draws)
+    chance = {name: _of_class(way, predicted, layers) for name, way in removals.items()}
+    mean = [h.mean(dim=0) for h in others]
+    rankings = {
+        "weight": own,
+        "contribution": attribution.contributions(mixture, pair),
+        "shapley": attribution.shapley_values(chance["masked"], len(own), layers, seed=seed),
+        "integrated gradients": attribution.integrated_gradients(head, states, mean, pair),
+        "gradient x input": attribution.gradient_times_input(head, states, pair),
+        "class mean": baselines["class mean"].mean(dim=1),
+        "constant": baselines["constant"].mean(dim=1),
+        "random": torch.rand(own.shape, generator=torch.Generator().manual_seed(seed)),
+    }
+    rows = [
+        {"ranking": ranking, "removal": way} | _eraser(of_class, order)
+        for way, of_class in chance.items()
+        for ranking, order in rankings.items()
+    ]
+    numbers = _agreements(rankings) | {
+        "permuted": _permuted(mixture, probabilities, seed),
+        "adversary": float(adversarial_weights(mixture)[1].mean()),
+    }
+    for name, weights in {"own": mixture.weights, **baselines, "equal": torch.full_like(mixture.weights, 1 / layers)}.items():
+        numbers[f"accuracy: {name}"] = float((mixture.logits(weights).argmax(1) == examples.y).float().mean())
+    by_layer = {name: rankings[name].mean(dim=0).numpy() for name in ("weight", "contribution", "shapley")}
+    by_layer |= _effects(model, states, others, chance["resampled"], predicted, seed, draws)
+    return Faithfulness(pd.DataFrame(rows), numbers, pd.DataFrame(by_layer, index=list(head.names)))
+
+
+def first_layers(order: Tensor, k: int) -> Tensor:
+    """The k layers that an attribution (N, L) puts first, as (N, L), bool."""
+    chosen = torch.zeros_like(order, dtype=torch.bool)
+    return chosen.scatter(1, order.topk(k, dim=1).indices, True)
+
+
+def adversarial_weights(mixture: Mixture, distance: float = ADVERSARY, steps: int = 50) -> tuple[Tensor, Tensor]:
+    """Weights as different as can be that change the probabilities by no more than `distance`: (B, M, L), and their
+    Jensen-Shannon divergence from the model's own, (B,), a mean over attention heads.
+
+    Searched on straight lines from the weights to each single layer and to equal weights, `steps` points on each: for
+    two layers that is every choice, for more a lower bound of what an adversary finds (the test of arXiv 1902.10186).
+    """
+    own, layers = mixture.weights, mixture.weights.shape[-1]
+    before = F.softmax(mixture.logits(), dim=1)
+    best, furthest = own.clone(), own.new_zeros(len(own))
+    for end in [*torch.eye(layers, dtype=own.dtype), torch.full((layers,), 1 / layers, dtype=own.dtype)]:
+        towards = mixture.logits(end.expand_as(own))
+        for share in torch.linspace(0, 1, steps + 1)[1:].tolist():
+            # logits are linear in the weights
+            after = F.softmax((1 - share) * mixture.logits() + share * towards, dim=1)
+            weights = (1 - share) * own + share * end
+            found = jensen_shannon(own, weights).mean(dim=1)
+            better = (total_variation(before, after) <= distance) & (found > furthest)
+            best[better], furthest[better] = weights[better], found[better]
+    return best, furthest
+
+
+def total_variation(p: Tensor, q: Tensor) -> Tensor:
+    """Half the sum of absolute differences over the last axis: from 0 to 1."""
+    return (p - q).abs().sum(dim=-1) / 2
+
+
+def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
+    """Jensen-Shannon divergence over the last axis, in nats: from 0 to log 2."""
+    middle = (p + q) / 2
+    return sum(torch.special.xlogy(x, x / middle.clamp(min=1e-30)).sum(dim=-1) for x in (p, q)) / 2  # type: ignore[return-value]
+
+
+def _baselines(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
+    """The mean weights of reference examples, of the same predicted class and of all: (N, M, L) each."""
+    constant = mixture.weights.mean(dim=0)
+    guesses = mixture.logits().argmax(dim=1)
+    classes = [
+        mixture.weights[guesses == c].mean(dim=0) if (guesses == c).any() else constant
+        for c in range(len(mixture.bias))
+    ]
+    return {"class mean": torch.stack(classes)[predicted], "constant": constant.expand(len(predicted), -1, -1)}
+
+
+def _removals(
+    model: DepthClassifier, states: list[Tensor], others: list[Tensor], labels: Tensor, predicted: Tensor, seed: int,
+    draws: int,
+) -> dict[str, removal.Removal]:  # fmt: skip
+    head, generator = model.head, torch.Generator().manual_seed(seed)
+    guesses = head(others).logits.argmax(dim=1)
+    anyone = removal.draw_rows(torch.zeros_like(predicted), torch.zeros_like(guesses), draws, generator)
+    same = removal.draw_rows(predicted, guesses, draws, generator)
+    with torch.enable_grad():
+        constants = removal.optimal_constants(head, others, labels)
+    ways = {
+        "masked": removal.masked(head, states),
+        "mean": removal.replaced(head, states, [h.mean(dim=0) for h in others]),
+        "optimal constant": removal.replaced(head, states, constants),
+        "resampled": removal.resampled(head, states, others, anyone),
+        "same class": removal.resampled(head, states, others, same),
+        "zero": removal.replaced(head, states, [torch.zeros_like(h) for h in states]),
+    }
+    if isinstance(head, LayerDropoutLAYAHead):
+        ways["dropped"] = removal.dropped(head, states)
+    return ways
+
+
+def _of_class(way: removal.Removal, predicted: Tensor, layers: int) -> Callable[[Tensor], Tensor]:
+    """From `kept` (N, L) to the probability of the predicted class, (N,); for few layers from a table of all subsets."""
+
+    def probability(kept: Tensor) -> Tensor:
+        return way(kept).gather(1, predicted[:, None]).squeeze(1)
+
+    if layers > TABULATED:
+        return probability
+    table = torch.stack([probability(s.expand(len(predicted), -1)) for s in attribution.all_subsets(layers)])
+    powers, examples = 2 ** torch.arange(layers), torch.arange(len(predicted))
+    return lambda kept: table[(kept * powers).sum(dim=1), examples]
+
+
+def _eraser(of_class: Callable[[Tensor], Tensor], order: Tensor) -> dict[str, float]:
+    """Comprehensiveness and sufficiency of a ranking, means over examples and numbers of first layers."""
+    layers = order.shape[1]
+    whole = of_class(torch.ones_like(order, dtype=torch.bool))
+    cuts = np.unique(np.linspace(1, layers - 1, min(layers - 1, CUTS)).round().astype(int))
+    chosen = [first_layers(order, int(k)) for k in cuts]
+    return {
+        "comprehensiveness": float(np.mean([(whole - of_class(~kept)).mean().item() for kept in chosen])),
+        "sufficiency": float(np.mean([(whole - of_class(kept)).mean().item() for kept in chosen])),
+    }
+
+
+def _agreements(rankings: Mapping[str, Tensor]) -> dict[str, float]:
+    weight, found = rankings["weight"], {}
+    for name in ("contribution", "shapley", "integrated gradients", "gradient x input", "constant"):
+        other = rankings[name]
+        found[f"agreement: {name}"] = float(attribution.rank_agreement(weight, other).nanmean())
+        found[f"same top: {name}"] = float((weight.argmax(dim=1) == other.argmax(dim=1)).float().mean())
+    return found
+
+
+def _permuted(mixture: Mixture, before: Tensor, seed: int) -> float:
+    """The mean over examples of the median, over permutations of the layers' weights, of how far probabilities move."""
+    layers = mixture.weights.shape[-1]
+    every = list(itertools.islice(itertools.permutations(range(layers)), 1, PERMUTATIONS + 1))
+    if len(every) == PERMUTATIONS:
+        rng = np.random.default_rng(seed)
+        every = [tuple(rng.permutation(layers)) for _ in range(PERMUTATIONS)]
+    after = (F.softmax(mixture.logits(mixture.weights[..., list(order)]), dim=1) for order in every)
+    return float(torch.stack(list(map(partial(total_variation, before), after))).median(dim=0).values.mean())
+
+
+def _effects(
+    model: DepthClassifier, states: list[Tensor], others: list[Tensor], resampled: Callable[[Tensor], Tensor],
+    predicted: Tensor, seed: int, draws: int,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """What resampling one layer takes from the probability of the predicted class, (L,): directly, and in all."""
+    layers = len(states)
+    kept = torch.ones(len(predicted), layers, dtype=torch.bool)
+    whole = resampled(kept)
+    generator = torch.Generator().manual_seed(seed)
+    rows = removal.draw_rows(torch.zeros_like(predicted), torch.zeros(len(others[0])), draws, generator)
+    swapped = removal.tail_swapped(model.head, states, others, rows)
+    total = [whole - swapped[:, i].gather(1, predicted[:, None]).squeeze(1) for i in range(layers)]
+    direct = [whole - resampled(kept & (torch.arange(layers) != i)) for i in range(layers)]
+    return {
+        "direct": torch.stack([effect.mean() for effect in direct]).numpy(),
+        "total": torch.stack([effect.mean() for effect in total]).numpy(),
+    }
