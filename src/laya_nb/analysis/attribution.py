@@ -105,9 +105,7 @@ def all_subsets(layers: int) -> Tensor:
     return (torch.arange(2**layers).unsqueeze(1) >> torch.arange(layers)) % 2 == 1
 
 
-def _sampled_shapley(
-    value: Callable[[Tensor], Tensor], examples: int, layers: int, orders: int, seed: int
-) -> Tensor:
+def _sampled_shapley(value: Callable[[Tensor], Tensor], examples: int, layers: int, orders: int, seed: int) -> Tensor:
     rng = np.random.default_rng(seed)
     nothing = torch.zeros(examples, layers, dtype=torch.bool)
     empty = value(nothing)

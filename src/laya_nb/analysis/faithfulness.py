@@ -14,7 +14,6 @@ predicted class.
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from laya_nb.data import Examples
 from laya_nb.heads import DepthClassifier, LayerDropoutLAYAHead, Mixture
 
 TABULATED = 6  # layers up to which all subsets are evaluated once, and looked up
-CUTS = 7  # at most so many numbers of first layers are taken away
+CUTS = 4  # above that, so many numbers of first layers are taken away, not all
 PERMUTATIONS = 100  # of the weights, where there are more
 ADVERSARY = 0.01  # how far an adversary may move the probabilities, as total variation distance
 
@@ -51,7 +50,9 @@ class Faithfulness:
 
 
 @torch.no_grad()
-def examine(model: DepthClassifier, examples: Examples, reference: Examples, seed: int = 0, draws: int = 4) -> Faithfulness:
+def examine(
+    model: DepthClassifier, examples: Examples, reference: Examples, seed: int = 0, draws: int = 4
+) -> Faithfulness:
     """Test whether the attention of a trained model tells which layers its predictions rest on.
 
     Rankings: by the weight; by the exact contribution to the margin; by exact Shapley values of the masked mixture;
@@ -106,7 +107,11 @@ def examine(model: DepthClassifier, examples: Examples, reference: Examples, see
         "permuted": _permuted(mixture, probabilities, seed),
         "adversary": float(adversarial_weights(mixture)[1].mean()),
     }
-    for name, weights in {"own": mixture.weights, **baselines, "equal": torch.full_like(mixture.weights, 1 / layers)}.items():
+    for name, weights in {
+        "own": mixture.weights,
+        **baselines,
+        "equal": torch.full_like(mixture.weights, 1 / layers),
+    }.items():
         numbers[f"accuracy: {name}"] = float((mixture.logits(weights).argmax(1) == examples.y).float().mean())
     by_layer = {name: rankings[name].mean(dim=0).numpy() for name in ("weight", "contribution", "shapley")}
     by_layer |= _effects(model, states, others, chance["resampled"], predicted, seed, draws)
@@ -149,7 +154,7 @@ def total_variation(p: Tensor, q: Tensor) -> Tensor:
 def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
     """Jensen-Shannon divergence over the last axis, in nats: from 0 to log 2."""
     middle = (p + q) / 2
-    return sum(torch.special.xlogy(x, x / middle.clamp(min=1e-30)).sum(dim=-1) for x in (p, q)) / 2  # type: ignore[return-value]
+    return sum(torch.special.xlogy(x, x / middle.clamp(min=1e-30)).sum(dim=-1) for x in (p, q)) / 2
 
 
 def _baselines(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
@@ -187,7 +192,7 @@ def _removals(
 
 
 def _of_class(way: removal.Removal, predicted: Tensor, layers: int) -> Callable[[Tensor], Tensor]:
-    """From `kept` (N, L) to the probability of the predicted class, (N,); for few layers from a table of all subsets."""
+    """From `kept` (N, L) to the predicted class's probability, (N,); for few layers from a table of all subsets."""
 
     def probability(kept: Tensor) -> Tensor:
         return way(kept).gather(1, predicted[:, None]).squeeze(1)
@@ -203,7 +208,7 @@ def _eraser(of_class: Callable[[Tensor], Tensor], order: Tensor) -> dict[str, fl
     """Comprehensiveness and sufficiency of a ranking, means over examples and numbers of first layers."""
     layers = order.shape[1]
     whole = of_class(torch.ones_like(order, dtype=torch.bool))
-    cuts = np.unique(np.linspace(1, layers - 1, min(layers - 1, CUTS)).round().astype(int))
+    cuts = np.unique(np.linspace(1, layers - 1, layers - 1 if layers <= TABULATED else CUTS).round().astype(int))
     chosen = [first_layers(order, int(k)) for k in cuts]
     return {
         "comprehensiveness": float(np.mean([(whole - of_class(~kept)).mean().item() for kept in chosen])),
@@ -228,7 +233,8 @@ def _permuted(mixture: Mixture, before: Tensor, seed: int) -> float:
         rng = np.random.default_rng(seed)
         every = [tuple(rng.permutation(layers)) for _ in range(PERMUTATIONS)]
     after = (F.softmax(mixture.logits(mixture.weights[..., list(order)]), dim=1) for order in every)
-    return float(torch.stack(list(map(partial(total_variation, before), after))).median(dim=0).values.mean())
+    moved = torch.stack([total_variation(before, probabilities) for probabilities in after])
+    return float(moved.quantile(0.5, dim=0).mean())
 
 
 def _effects(

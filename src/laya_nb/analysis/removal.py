@@ -113,6 +113,4 @@ def optimal_constants(head: Head, states: States, labels: Tensor, steps: int = 6
 
 
 def _shown(states: States, by: States, kept: Tensor) -> list[Tensor]:
-    return [
-        torch.where(kept[:, i, None], h, other) for i, (h, other) in enumerate(zip(states, by, strict=True))
-    ]
+    return [torch.where(kept[:, i, None], h, other) for i, (h, other) in enumerate(zip(states, by, strict=True))]

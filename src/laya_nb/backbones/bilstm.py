@@ -1,5 +1,6 @@
 """The recurrent backbone: rows of token ids to the final hidden states of stacked bidirectional LSTMs."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -54,6 +55,14 @@ class BiLSTM(nn.Module):
             nn.ModuleList(nn.LSTM(width, units) for width, units in zip(inputs, hidden_dims, strict=False))
             for _ in range(2)
         )
+
+    def first(self, count: int) -> "BiLSTM":
+        """The network that ends with its first `count` hidden states. The layers are the same, not copies."""
+        shorter = copy.copy(self)
+        shorter.out_dims = self.out_dims[:count]
+        parts = {name: getattr(self, name)[:count] for name in ("forward_layers", "backward_layers")}
+        shorter._modules = {**self._modules, **parts}
+        return shorter
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Token ids (B, T), integers, with padding at the end, to [h_1 (B, 2 w_1), ..., h_L (B, 2 w_L)].

@@ -1,5 +1,6 @@
 """The paper's backbone for CIFAR-10."""
 
+import copy
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -33,6 +34,13 @@ class DepthwiseCNN(nn.Module):
         filters = (4 * in_channels, *hidden_dims[:-1])
         strides = (1, 4, *[2] * len(hidden_dims))[: len(hidden_dims)]
         self.stages = nn.ModuleList(map(_Stage, channels, filters, hidden_dims, strides))
+
+    def first(self, count: int) -> "DepthwiseCNN":
+        """The network that ends with its first `count` hidden states. The stages are the same, not copies."""
+        shorter = copy.copy(self)
+        shorter.out_dims = self.out_dims[:count]
+        shorter._modules = {**self._modules, "stages": self.stages[:count]}
+        return shorter
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Images (B, in_channels, H, W) to [h_1 (B, d_1), ..., h_L (B, d_L)]."""

@@ -1,5 +1,6 @@
 """Any PyTorch module as a backbone: its hidden states, tapped by the names of its layers."""
 
+import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -70,7 +71,8 @@ class HiddenStates(nn.Module):
         self.pool = self._pools if len(self._pools) > 1 else self._pools[0]
         self.names = tuple(f"{layer}{name}" for layer in self.layers for name in pool_names)
         self._channel_axes: dict[str, int] = {}  # filled by the example, read ever after
-        self.closed = False
+        self.closed = self._ends_early = False
+        self.out_dims: tuple[int, ...] = (0,) * (len(self.layers) * len(self._pools))  # the example says how wide
         self._handles = [module.get_submodule(name).register_forward_hook(_take) for name in self.layers]
         try:
             self.out_dims = tuple(state.shape[1] for state in self._run_example(example))
@@ -92,10 +94,14 @@ class HiddenStates(nn.Module):
         def take(layer: nn.Module, output: Any) -> None:
             if layer in names:
                 states[names[layer]] = self._pooled(names[layer], output, x, batch.shape[0])
+                if self._ends_early and len(states) == len(names):
+                    raise _Enough
 
         outer, _current.take = _current.take, take
         try:
             self.module(**x) if isinstance(x, Mapping) else self.module(x)
+        except _Enough:
+            pass
         finally:
             _current.take = outer
         for name in self.layers:
@@ -103,7 +109,20 @@ class HiddenStates(nn.Module):
                 hint = f"; a container of layers is never run itself: try {name + '.*'!r}"
                 container = isinstance(self.module.get_submodule(name), nn.ModuleList | nn.ModuleDict)
                 raise ValueError(f"layer {name!r} did not run in the forward pass{hint if container else ''}")
-        return [state for name in self.layers for state in states[name]]
+        return [state for name in self.layers for state in states[name]][: len(self.out_dims)]
+
+    def first(self, count: int) -> "HiddenStates":
+        """The same module, no copy, run only until its first `count` hidden states are there.
+
+        What comes after is left out, and so costs nothing. A layer that runs several times in one pass (tied weights)
+        counts when it runs first, so such a module's hidden states differ from those of the whole pass.
+        """
+        shorter = copy.copy(self)
+        pools = len(self._pools)
+        shorter.layers = self.layers[: -(-count // pools)]
+        shorter.names, shorter.out_dims = self.names[:count], self.out_dims[:count]
+        shorter._ends_early = True
+        return shorter
 
     def train(self, mode: bool = True) -> Self:
         """As in any module, but a module without a parameter to train stays in evaluation mode."""
@@ -166,6 +185,10 @@ class HiddenStates(nn.Module):
                 "a function of your own"
             )
         return _pool_tokens(pool, tokens, mask)
+
+
+class _Enough(Exception):
+    """Every layer that is asked for has run: the rest of the pass is not wanted."""
 
 
 class _Current(threading.local):

@@ -1,5 +1,6 @@
 """The paper's backbone for Fashion-MNIST."""
 
+import copy
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -30,6 +31,13 @@ class MLP(nn.Module):
         inputs = (in_dim, *hidden_dims[:-1])
         own = 2 if tied else len(hidden_dims)  # layers with weights of their own: tied, the first and the one repeated
         self.blocks = nn.ModuleList(map(_block, inputs[:own], hidden_dims[:own]))
+
+    def first(self, count: int) -> "MLP":
+        """The network that ends with its first `count` hidden states. The layers are the same, not copies."""
+        shorter = copy.copy(self)
+        shorter.out_dims = self.out_dims[:count]
+        shorter._modules = {**self._modules, "blocks": self.blocks[:count]}
+        return shorter
 
     @staticmethod
     def check_settings(hidden_dims: Sequence[int], tied: bool = False) -> None:

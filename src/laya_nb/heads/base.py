@@ -26,7 +26,7 @@ class Mixture(NamedTuple):
     """How the logits of a head come from the layers, exactly: sum_m sum_i weights_mi values_mi + bias.
 
     `weights` (B, M, L): of M attention heads (M is 1 but for `AttentiveFusionHead`), rows summing to 1. `values`
-    (B, M, L, C): the logits that layer i would give to head m if it had all of its weight, before the bias. `bias` (C,).
+    (B, M, L, C): the logits that layer i would give to head m with all of its weight, before the bias. `bias` (C,).
     """
 
     weights: Tensor
@@ -117,6 +117,18 @@ class Head(nn.Module):
             f"{type(self).__name__} gives no weights to layers, so there is nothing to take apart; LAYAHead, "
             "ScalarMixHead, EqualMixHead and AttentiveFusionHead do, and so does a head of yours with a `mixture`"
         )
+
+    def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "Head":
+        """A smaller head, trained no further, that reads some of the layers alone. Heads that weigh layers have it.
+
+        Args:
+            layers: which stay, from 0, in rising order.
+            means: of every layer's hidden states, (d_i,): what the scorer goes on to see of those that are taken away.
+
+        Raises:
+            ValueError: from a head that weighs no layers.
+        """
+        raise ValueError(f"{type(self).__name__} gives no weights to layers: nothing says how to leave some out")
 
 
 def linear_adapters(in_dims: Sequence[int], d_star: int) -> nn.ModuleList:

@@ -1,5 +1,6 @@
 """What LAYA is compared with. Concat and ScalarMix: arXiv 2511.12723; the other controls are ours."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -120,6 +121,15 @@ class EqualMixHead(Head):
         assert attention is not None
         return mixture_of(attention, adapt(self.adapters, hidden_states), self.classifier)
 
+    @torch.no_grad()
+    def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "EqualMixHead":
+        """The head without the other layers; the weights of those that stay keep their proportion."""
+        smaller = copy.deepcopy(self)
+        smaller.in_dims = tuple(self.in_dims[i] for i in layers)
+        smaller.names = tuple(self.names[i] for i in layers)
+        smaller.adapters = nn.ModuleList(copy.deepcopy(self.adapters[i]) for i in layers)
+        return smaller
+
 
 class ScalarMixHead(EqualMixHead):
     """Adapters, then one learned weight per layer, the same for every input (a softmax over L free scalars)."""
@@ -135,6 +145,14 @@ class ScalarMixHead(EqualMixHead):
         scores = self.scores.expand(*z.shape[:-2], -1)
         attention = torch.softmax(self.scores, dim=-1).expand(*z.shape[:-2], -1)
         return HeadOutput(self.classifier(weighted_sum(attention, z)), attention, scores)
+
+    @torch.no_grad()
+    def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "ScalarMixHead":
+        """As `EqualMixHead.pruned`."""
+        smaller = super().pruned(layers, means)
+        assert isinstance(smaller, ScalarMixHead)
+        smaller.scores = nn.Parameter(self.scores[list(layers)].clone())
+        return smaller
 
 
 class ConcatLinearHead(Head):

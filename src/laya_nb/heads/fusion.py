@@ -10,6 +10,7 @@ inputs are no part of it (`features`, `training.TrainingConfig`). Where the pape
 - The code gives the baseline over all tokens (AAT) 8 heads; the other probes get one head per token.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -136,8 +137,10 @@ class AttentiveFusionHead(Head):
     def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
         """W_V, W_O, BatchNorm's running statistics and W are linear in a row, so each head has one matrix (C, d)."""
         self.check(hidden_states)
+        assert self.norm.running_mean is not None
+        assert self.norm.running_var is not None
         normalised = self._normalised(self.tokens(hidden_states))
-        scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+        scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
         by_head = self.w_v.weight.view(self.num_heads, self.head_width, -1)
         out = (self.classifier.weight * scale) @ self.w_o.weight  # (C, M w)
         out = out.view(self.num_classes, self.num_heads, self.head_width)
@@ -145,6 +148,19 @@ class AttentiveFusionHead(Head):
         values = torch.einsum("mcd,btd->bmtc", matrices, normalised * self.norm_v.weight + self.norm_v.bias)
         centred = (self.w_o.bias - self.norm.running_mean) * scale + self.norm.bias
         return Mixture(self._attention(normalised), values, self.classifier(centred))
+
+    def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "AttentiveFusionHead":
+        """The head with fewer tokens. No weight changes: tokens are scored one by one, and meet in the softmax alone.
+
+        Raises:
+            ValueError: if none of those that stay is as wide as the widest.
+        """
+        if max(self.in_dims[i] for i in layers) != max(self.in_dims):
+            raise ValueError(f"one of the tokens that stay must be {max(self.in_dims)} wide, as the head's norms are")
+        smaller = copy.deepcopy(self)
+        smaller.in_dims = tuple(self.in_dims[i] for i in layers)
+        smaller.names = tuple(self.names[i] for i in layers)
+        return smaller
 
     def _normalised(self, tokens: Tensor) -> Tensor:
         """What norm_k and norm_v have in common, computed once: mean 0 and variance 1 for every token."""

@@ -1,5 +1,6 @@
 """The LAYA head (arXiv 2511.12723): attention over the layers of a network, computed for every input."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -71,6 +72,31 @@ class LAYAHead(Head):
         """logits = sum_i alpha_i (W z_i) + b."""
         z, attention, _ = self._weighed(hidden_states)
         return mixture_of(attention, z, self.classifier)
+
+    @torch.no_grad()
+    def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "LAYAHead":
+        """The head without the other layers: the scorer's bias takes in what it saw of them, at their mean."""
+        d_star = self.classifier.in_features
+        hidden, last = self.scorer[0], self.scorer[2]
+        assert isinstance(hidden, nn.Linear)
+        assert isinstance(last, nn.Linear)
+        smaller = copy.deepcopy(self)
+        smaller.in_dims = tuple(self.in_dims[i] for i in layers)
+        smaller.names = tuple(self.names[i] for i in layers)
+        smaller.adapters = nn.ModuleList(copy.deepcopy(self.adapters[i]) for i in layers)
+        u = self.psi(adapt(self.adapters, [mean.unsqueeze(0) for mean in means])).squeeze(0)  # (L, d*)
+        columns = hidden.weight.view(hidden.out_features, len(self.in_dims), d_star)
+        gone = [i for i in range(len(self.in_dims)) if i not in layers]
+        before, after = (
+            nn.Linear(len(layers) * d_star, hidden.out_features),
+            nn.Linear(hidden.out_features, len(layers)),
+        )
+        before.weight.copy_(columns[:, list(layers)].flatten(1))
+        before.bias.copy_(hidden.bias + torch.einsum("kld,ld->k", columns[:, gone], u[gone]))
+        after.weight.copy_(last.weight[list(layers)])
+        after.bias.copy_(last.bias[list(layers)])
+        smaller.scorer = nn.Sequential(before, nn.GELU(), after)
+        return smaller
 
     def _weighed(self, hidden_states: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """z (B, L, d*), attention and scores (B, L)."""

@@ -1,0 +1,110 @@
+"""What the chapter on faithfulness measures of one trained model; see `laya_nb.analysis.faithfulness`."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laya_nb.analysis.faithfulness import Faithfulness, adversarial_weights, examine
+from laya_nb.backbones import FrozenFeatures
+from laya_nb.data import Dataset, Examples
+from laya_nb.heads import DepthClassifier, EqualMixHead, LAYAHead, LayerDropoutLAYAHead, Mixture
+from laya_nb.runs.measurements import measurement
+from laya_nb.runs.new_heads import GivenWeightsHead, hidden_dataset, spread, train_head
+
+D_STAR = 96  # of new heads on a network whose own head has no adapters
+EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
+LEARN_FROM = 20_000  # examples from which new heads learn: a third of Fashion-MNIST
+
+
+@measurement(version=1)
+def faithfulness(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
+    """`examine` on the test part. Rankings go by "ranking/removal/comprehensiveness" and "…/sufficiency"."""
+    found = examine(model, spread(dataset.test, EXAMPLES), spread(dataset.train, EXAMPLES))
+    return flat(found)
+
+
+def flat(found: Faithfulness) -> dict[str, Any]:
+    """As a measurement keeps it: numbers by name, and an array (L,) for each column of `layers`."""
+    values: dict[str, Any] = dict(found.numbers)
+    for row in found.rankings.to_dict("records"):
+        for what in ("comprehensiveness", "sufficiency"):
+            values[f"{row['ranking']}/{row['removal']}/{what}"] = row[what]
+    return values | {f"layers/{name}": found.layers[name].to_numpy("float32") for name in found.layers}
+
+
+@measurement(version=1)
+def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
+    """Heads trained anew on the model's hidden states: test accuracies, and the faithfulness of one.
+
+    "own" is the model as it is. "given/X" are adapters and a classifier trained under weights X: the model's own, own
+    ones shuffled among the examples of one predicted class, or among all, the class mean, the constant mean, equal, and
+    an adversary's. "equal" is a whole head with equal weights. "dropout/…": a LAYA head trained with layer dropout, its
+    accuracy and its faithfulness, where layers are removed as it learnt it.
+    """
+    states = hidden_dataset(model, dataset, LEARN_FROM)
+    head, widths = model.head, model.head.in_dims
+    mixtures = [_mixture(model, part) for part in (states.train, states.test)]
+    d_star = head.classifier.in_features if isinstance(head, LAYAHead | EqualMixHead) else D_STAR
+    classes, seed = head.num_classes, 0
+    found = {"own": _accuracy(mixtures[1].logits(), states.test)}
+    for name, (train, test) in _given(*mixtures).items():
+        given = Dataset(
+            states.name, states.source, states.classes,
+            Examples(torch.cat([states.train.x, train], dim=1), states.train.y),
+            Examples(torch.cat([states.test.x, test], dim=1), states.test.y),
+        )  # fmt: skip
+        trained = train_head(GivenWeightsHead((*widths, len(widths)), classes, d_star), given, seed)
+        found[f"given/{name}"] = _accuracy(trained(given.test.x).logits, given.test)
+    equal = train_head(EqualMixHead(widths, classes, d_star), states, seed)
+    found["equal"] = _accuracy(equal(states.test.x).logits, states.test)
+    dropout = train_head(LayerDropoutLAYAHead(widths, classes, d_star), states, seed)
+    found["dropout"] = _accuracy(dropout(states.test.x).logits, states.test)
+    examined = examine(dropout, spread(states.test, EXAMPLES), spread(states.train, EXAMPLES))
+    return found | {f"dropout/{name}": value for name, value in flat(examined).items()}
+
+
+@torch.no_grad()
+def _mixture(model: DepthClassifier, part: Examples) -> Mixture:
+    return model.head.mixture(FrozenFeatures(model.head.in_dims)(part.x))
+
+
+@torch.no_grad()
+def _given(train: Mixture, test: Mixture) -> dict[str, tuple[Tensor, Tensor]]:
+    """Weights (N, L) for the training and the test part, by what they are."""
+    own = [mixture.weights.mean(dim=1) for mixture in (train, test)]
+    guesses = [mixture.logits().argmax(dim=1) for mixture in (train, test)]
+    everyone = [torch.zeros_like(guess) for guess in guesses]
+    constant = own[0].mean(dim=0)
+    by_class = torch.stack(
+        [own[0][guesses[0] == c].mean(dim=0) if (guesses[0] == c).any() else constant for c in range(len(train.bias))]
+    )
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "own": (own[0], own[1]),
+        "shuffled within class": _pairs(_shuffled(own, guesses, generator)),
+        "shuffled": _pairs(_shuffled(own, everyone, generator)),
+        "class mean": (by_class[guesses[0]], by_class[guesses[1]]),
+        "constant": (constant.expand_as(own[0]), constant.expand_as(own[1])),
+        "adversary": _pairs([adversarial_weights(one, steps=10)[0].mean(dim=1) for one in (train, test)]),
+    }
+
+
+def _pairs(values: list[Tensor]) -> tuple[Tensor, Tensor]:
+    return values[0], values[1]
+
+
+def _shuffled(weights: list[Tensor], groups: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+    """Rows exchanged at random among the examples of each group."""
+    found = []
+    for values, group in zip(weights, groups, strict=True):
+        order = torch.randperm(len(group), generator=generator)
+        shuffled = torch.empty_like(values)
+        for c in group.unique():
+            shuffled[(group == c).nonzero().flatten()] = values[order[group[order] == c]]
+        found.append(shuffled)
+    return found
+
+
+def _accuracy(logits: Tensor, part: Examples) -> float:
+    return float((logits.argmax(dim=1) == part.y).float().mean())

@@ -1,0 +1,88 @@
+"""New heads on a trained network: its hidden states are computed once, and every head learns from them in seconds."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from laya_nb.backbones import FrozenFeatures
+from laya_nb.data import Dataset, Examples
+from laya_nb.heads import DepthClassifier, Head, HeadOutput, Mixture
+from laya_nb.heads.base import adapt, linear_adapters, mixture_of, weighted_sum
+from laya_nb.support import keras_defaults, seeds
+from laya_nb.training import TrainingConfig, fit
+from laya_nb.training.predict import EVALUATION_BATCH
+
+NEW_HEAD = TrainingConfig(
+    learning_rate=1e-3, batch_size=256, max_epochs=6, patience=None, final_learning_rate=1e-5
+)  # fmt: skip
+"""How a new head is trained: all get the same number of steps, so that none profits from a lucky stop."""
+
+
+class GivenWeightsHead(Head):
+    """Adapters, then a mix by weights that come from outside, as the last hidden state: in_dims is (d_1..d_L, L)."""
+
+    def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96) -> None:
+        super().__init__(in_dims, num_classes)
+        self.adapters = linear_adapters(self.in_dims[:-1], d_star)
+        self.classifier = torch.nn.Linear(d_star, num_classes)
+
+    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
+        """h_1..h_L and weights (B, L) to logits (B, C) and these weights."""
+        self.check(hidden_states)
+        *states, weights = hidden_states
+        return HeadOutput(self.classifier(weighted_sum(weights, adapt(self.adapters, states))), weights)
+
+    def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
+        """logits = sum_i weight_i (W z_i) + b."""
+        *states, weights = hidden_states
+        return mixture_of(weights, adapt(self.adapters, states), self.classifier)
+
+
+@torch.no_grad()
+def hidden_dataset(model: DepthClassifier, dataset: Dataset, train: int) -> Dataset:
+    """The hidden states of a trained model as a data set, side by side: `FrozenFeatures(out_dims)` takes them apart.
+
+    Args:
+        model: whose backbone is run, once.
+        dataset: its inputs.
+        train: how many training examples, at most (`spread`).
+    """
+    model.eval()
+
+    def states(x: Tensor) -> Tensor:
+        return torch.cat([torch.cat(model.backbone(batch), dim=1) for batch in x.split(EVALUATION_BATCH)])
+
+    parts = (Examples(states(part.x), part.y) for part in (spread(dataset.train, train), dataset.test))
+    return Dataset(f"{dataset.name}, hidden states", dataset.source, dataset.classes, *parts)
+
+
+def train_head(head: Head, states: Dataset, seed: int, protocol: TrainingConfig = NEW_HEAD) -> DepthClassifier:
+    """A new head, drawn and trained on hidden states; `FrozenFeatures` under it.
+
+    Args:
+        head: built for the hidden states' widths; its weights are drawn anew from the seed.
+        states: as `hidden_dataset` gives them.
+        seed: of the weights, of the examples set aside, and of the order of batches.
+        protocol: how long and how fast it learns.
+    """
+    model = DepthClassifier(FrozenFeatures(head.in_dims), head)
+    keras_defaults.glorot_(model, seeds.generator(seed, "initialisation"))
+    fit(model, states.split(seed, protocol.validation), seed=seed, protocol=protocol, device="cpu")
+    return model
+
+
+def select(states: Dataset, widths: Sequence[int], layers: Sequence[int]) -> Dataset:
+    """The same examples with some of the layers, which count from 0."""
+
+    def part(examples: Examples) -> Examples:
+        parts = examples.x.split(list(widths), dim=1)
+        return Examples(torch.cat([parts[i] for i in layers], dim=1), examples.y)
+
+    return Dataset(states.name, states.source, states.classes, part(states.train), part(states.test))
+
+
+def spread(examples: Examples, count: int) -> Examples:
+    """At most `count` examples, evenly spread over all: data sets may be ordered by class."""
+    rows = torch.linspace(0, len(examples.y) - 1, min(count, len(examples.y))).long()
+    return Examples(examples.x[rows], examples.y[rows])
