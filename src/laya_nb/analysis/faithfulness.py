@@ -28,6 +28,7 @@ from laya_nb.heads import DepthClassifier, LayerDropoutLAYAHead, Mixture
 TABULATED = 6  # layers up to which all subsets are evaluated once, and looked up
 CUTS = 4  # above that, so many numbers of first layers are taken away, not all
 PERMUTATIONS = 100  # of the weights, where there are more
+REMOVALS = ("masked", "mean", "optimal constant", "resampled", "same class", "zero")
 ADVERSARY = 0.01  # how far an adversary may move the probabilities, as total variation distance
 
 

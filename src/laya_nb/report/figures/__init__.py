@@ -12,6 +12,7 @@ from laya_nb.report.figures.ablations import (
     mean_weights,
 )
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
+from laya_nb.report.figures.faithfulness import direct_and_total, one_prediction, pruning_curves, rankings_of_layers
 from laya_nb.report.figures.mechanism import (
     attention_on_images,
     five_heads,
@@ -43,6 +44,7 @@ __all__ = [
     "class_heatmaps",
     "collapse_map",
     "depth_of_weight",
+    "direct_and_total",
     "entropy_of_right_and_wrong",
     "estimates_by_row",
     "five_heads",
@@ -56,9 +58,12 @@ __all__ = [
     "mean_weights",
     "near_and_far",
     "on_top_of_any_network",
+    "one_prediction",
     "pair_spread",
     "probes_and_heads",
     "profile_spread",
+    "pruning_curves",
+    "rankings_of_layers",
     "row_of_pictures",
     "same_images",
     "shared_by_runs",

@@ -44,10 +44,10 @@ def gains_by_task(table: pd.DataFrame, probes: Sequence[str], rows: Sequence[str
 
 @styled
 def estimates_by_row(series: Mapping[str, Sequence[Estimate]], rows: Sequence[str], xlabel: str) -> Figure:
-    """Several estimates in every row, one for each probe, with 95 % intervals; a line at 0.
+    """Several estimates in every row, with 95 % intervals; a line at 0.
 
     Args:
-        series: by probe, one estimate for each row.
+        series: one estimate for each row, by probe, or by any name that the legend is to show.
         rows: what the rows are called, from the top.
         xlabel: what is estimated, and its unit.
     """
@@ -57,7 +57,7 @@ def estimates_by_row(series: Mapping[str, Sequence[Estimate]], rows: Sequence[st
     for (probe, values), height in zip(series.items(), heights, strict=True):
         for y, value in enumerate(values):
             interval(ax, y + height, value, head_color(probe))
-        ax.plot([], [], "o", color=head_color(probe), ms=6, label=PROBES[probe].label)
+        ax.plot([], [], "o", color=head_color(probe), ms=6, label=PROBES[probe].label if probe in PROBES else probe)
     ax.axvline(0, color=FAINT, lw=0.8)
     for y in range(len(rows) - 1):
         ax.axhline(y + 0.5, color=FAINT, lw=0.6, alpha=0.4)

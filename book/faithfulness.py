@@ -1,0 +1,333 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Faithfulness: does it use the layers it weighs?
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/faithfulness.ipynb)
+#
+# **Question.** The paper calls the weights of LAYA intrinsic explanations. Does a prediction rest on the layers that get the
+# weight?
+#
+# **Why it matters.** A weight can be large and do nothing: what it multiplies may be small, or say what another layer says
+# as well. Only taking the layer away shows whether it was used.
+#
+# **Answer.** TODO
+
+# %% tags=["hide-input"] extras=["chapters"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
+from importlib import metadata, util
+from pathlib import Path
+
+extras, missing = ["chapters"], []
+
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
+
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample", "sample_of_six"], "seeds": [0, 1], "max_epochs": 1, "vision": []} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
+seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
+max_epochs: int = 50  # the longest run, in passes over the data
+vision: list[str] = ["fusion", "laya_low_rate", "scalar_mix"]  # heads on a frozen vision transformer; [] for none
+margin: float = 0.01  # of probability: less than this is too small to matter
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the measurements", "code_prompt_hide": "Load the measurements"}
+from laya_nb.report import parameters
+
+parameters.check(globals())
+
+import torch
+
+from laya_nb import figures
+from laya_nb.report import explanations, tables
+from laya_nb.report.networks import NETWORKS, measured, runs_of
+from laya_nb.runs import ResultStore, Run, probes
+from laya_nb.runs.faithfulness import faithfulness, new_heads
+
+store = ResultStore()
+runs = {NETWORKS[name].title: runs_of(name, seeds, max_epochs) for name in networks}
+table = measured(runs, faithfulness, store)
+fresh = measured(runs, new_heads, store)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "How much more of a prediction goes when layers are taken away in the order of the input's own weights, than in the order of the class's mean weights, of the mean weights of all inputs, and at random. Means over five seeds with 95 % intervals; 0: the baseline tells as much.", "name": "fig-faithful"}}
+gains = explanations.gains(table, "masked", ["class mean", "constant", "random"])
+figures.estimates_by_row(gains, list(runs), "probability of the predicted class")
+
+# %% [markdown]
+# TODO reading.
+#
+# ## A sum that can be taken apart
+#
+# The head's last layer is linear, so the logits are a sum over layers, exactly:
+#
+# $$\mathrm{logits} = W \sum_i \alpha_i z_i + b = \sum_i \alpha_i \, (W z_i) + b$$
+#
+# Layer $i$ adds $\alpha_i W z_i$. Its weight is one factor of that. The other one can be long or short, and point to the
+# predicted class or away from it. Here is a small head, drawn at random:
+
+# %%
+from laya_nb.heads import LAYAHead
+
+torch.manual_seed(0)
+head = LAYAHead([8, 8, 8], num_classes=4, d_star=6)
+h = [torch.randn(1, 8), torch.randn(1, 8), 20 * torch.randn(1, 8)]
+mixture = head.mixture(h)
+parts = mixture.weights[0, 0, :, None] * mixture.values[0, 0]  # layers, classes
+print("logits are the sum:", torch.allclose(parts.sum(0) + mixture.bias, head(h).logits[0], atol=1e-5))
+
+# %% [markdown]
+# How much a layer counts for a prediction is what it adds to the *margin*: the logit of the predicted class less that of
+# the second. Here the third layer has values twenty times as large as the others:
+
+# %%
+from laya_nb.analysis import attribution
+
+pair = attribution.pair_of_classes(mixture.logits())
+print("weight:        ", mixture.weights[0, 0].tolist().__repr__() if False else mixture.weights[0, 0].detach().numpy().round(2))
+print("adds to margin:", attribution.contributions(mixture, pair)[0].detach().numpy().round(2))
+
+# %% [markdown]
+# TODO
+#
+# ## Prediction
+#
+# Written before the runs on five seeds, but after a look at one network of three and one of eight layers:
+#
+# - On Fashion-MNIST, where a head sends different images to different layers, the weights of an image tell more than the
+#   mean weights. On CIFAR-10 and IMDB, where nearly all inputs favour the same layer, they tell nothing more.
+# - Beyond the mean weights of the predicted class they tell little anywhere.
+# - The exact contribution tells more than the weight, since it knows how long $W z_i$ is.
+# - A head that was trained to do without any layer loses little when one goes. Then the weights say which layer *this head*
+#   reads, and not where the answer is.
+# - A new head gains nothing from an input's own weights over those of another input of the same class.
+#
+# ## Measurement
+#
+# For each input the layers are ranked, and taken away from the first on. Two numbers say how good a ranking is (arXiv
+# 1911.03429), in probability of the predicted class, as means over 1,000 test inputs and over how many layers go:
+#
+# - *comprehensiveness*: how much is lost without the first layers; high if they were used;
+# - *sufficiency*: how much is lost if only they stay; low if they are enough.
+#
+# To take a layer away here means: it gets no weight, and the others share it in their old proportion (*masked*). Eight
+# rankings compete: by the weight; by the exact contribution; by Shapley values, the mean effect of a layer when it joins the
+# others in random order; by two gradients; by the mean weights of the predicted class and of all inputs; at random.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Comprehensiveness of eight rankings of the layers, with 95 % intervals over five seeds. Red: the weights of the input.", "name": "fig-rankings"}}
+figures.rankings_of_layers(explanations.rankings(table, "masked"), "weight", "comprehensiveness, probability")
+
+# %%
+explanations.comparisons(table, "masked", "constant", margin)
+
+# %%
+explanations.comparisons(table, "masked", "class mean", margin)
+
+# %% [markdown]
+# TODO
+#
+# ## Weight and contribution
+
+# %%
+columns = {
+    "same top: contribution": "same first layer as contribution",
+    "same top: shapley": "as Shapley",
+    "same top: constant": "as mean weights",
+    "agreement: contribution": "tau with contribution",
+}
+explanations.numbers(table, columns)
+
+# %% [markdown]
+# TODO
+#
+# ## Six ways to take a layer away
+#
+# A masked layer leaves the mixture and stays in the scorer's sight. Others change what the whole head reads: the layer's mean
+# over training inputs (*mean*), the constant that costs least (*optimal constant*, arXiv 2409.09951), another input's
+# (*resampled*), that of another input of the same predicted class (*same class*), or zeros. The table shows what the
+# weights have over a random order:
+
+# %%
+explanations.removals(table)
+
+# %% [markdown]
+# TODO zero trap.
+#
+# ## Direct and total effect
+#
+# All of this changes what the *head* reads of a layer, and leaves the layers behind it as they were. That is the layer's
+# **direct** effect. Its **total** effect includes what later layers make of it. In these networks each layer reads only the
+# one before, so another input's output of layer $i$ means another input's hidden states from layer $i$ on.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Mean weight of each layer, and what the predicted class's probability loses when the layer's output is another input's: for the head alone (direct), and for all that is computed from it (total). Thin lines are runs, thick ones their means.", "name": "fig-direct-total"}}
+shown = {"weight": "weight", "direct": "direct effect", "total": "total effect"}
+figures.direct_and_total(explanations.by_layer(table, shown))
+
+# %% [markdown]
+# TODO
+#
+# ## Would other weights have done?
+#
+# Two tests that were made for attention over words (arXiv 1902.10186). *Permuted*: the weights of an input change places;
+# how far do the probabilities move (total variation distance, median over permutations)? *Adversary*: weights as different
+# as can be that move the probabilities by 0.01 at most; how different are they (Jensen-Shannon divergence, at most
+# $\log 2 = 0.69$)? And how accurate is the model, if an average stands in for the weights of each input?
+
+# %%
+columns = {"permuted": "permuted", "adversary": "adversary"}
+explanations.numbers(table, columns)
+
+# %%
+columns = {
+    "accuracy: own": "own weights, %",
+    "accuracy: class mean": "of the class",
+    "accuracy: constant": "mean",
+    "accuracy: equal": "equal",
+}
+explanations.numbers(table, columns, scale=100, digits=1)
+
+# %% [markdown]
+# TODO
+#
+# ## What the weights are worth to a new head
+#
+# The next question is not about this head: do the weights say something of the *input* that another head can use? New
+# adapters and a new classifier are trained on the same hidden states, under weights that are given to them (arXiv
+# 1908.04626): the model's own; own ones exchanged among inputs of one predicted class, which give the class away just as
+# well; the class's mean; the mean of all; an adversary's. A head with equal weights stands beside.
+
+# %%
+columns = {
+    "given/own": "own, %",
+    "given/shuffled within class": "another's of the class",
+    "given/class mean": "of the class",
+    "given/constant": "mean",
+    "equal": "equal",
+    "given/adversary": "adversary's",
+}
+explanations.numbers(fresh, columns, scale=100, digits=1)
+
+# %% [markdown]
+# TODO
+#
+# ## A head that can do without
+#
+# When a layer is taken from a usual head, the head is lost: it never saw that. So a loss shows use, not need. A LAYA head
+# that is trained with *layer dropout*, on random subsets of the layers, knows every subset. What is lost there is what the
+# other layers cannot say.
+
+# %%
+columns = {"dropout": "layer dropout, %", "equal": "equal weights, %"}
+explanations.numbers(fresh, columns, scale=100, digits=1)
+
+# %%
+columns = {
+    "dropout/weight/dropped/comprehensiveness": "its weights",
+    "dropout/shapley/dropped/comprehensiveness": "Shapley",
+    "dropout/constant/dropped/comprehensiveness": "mean weights",
+    "dropout/random/dropped/comprehensiveness": "random",
+}
+explanations.numbers(fresh, columns)
+
+# %% [markdown]
+# TODO
+#
+# ## A network that sees
+#
+# The same measurement on probes of [a frozen vision transformer](fusion.ipynb), which tell apart the ten classes of CIFAR-10
+# from 24 tokens: two for each of twelve blocks. ScalarMix has one weight per token for all images. With so many tokens the
+# Shapley values are means over 100 random orders.
+
+# %%
+titles = {head: probes.PROBES[head].label for head in vision}
+if vision:
+    task, encoder = "cifar10_jpeg@2000", "vit_s_saliency+bf16"
+    found = probes.benchmark([task], vision, encoder, seeds)
+    seen = {titles[head]: [Run.from_description(r.run) for r in found[task, head]] for head in vision}
+    by_token = measured(seen, faithfulness, store)
+    shown = explanations.ranking_table(by_token, "masked")
+shown if vision else None
+
+# %% [markdown]
+# TODO
+#
+# ## One sentence for each network
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.faithfulness import findings_of, headline, sentences
+
+for network, sentence in sentences(table, margin).items():
+    print(f"{network}: {sentence}")
+
+# %% [markdown]
+# ## Ask your own network
+#
+# `examine` makes all of these measurements on any trained `DepthClassifier` whose head gives weights, the one of [bring your
+# own](bring_your_own.ipynb) included. Here is a network trained for one epoch on the embedded sample:
+
+# %% tags=["nbval-ignore-output"]
+from laya_nb import data
+from laya_nb.analysis import faithfulness as tests
+from laya_nb.runs import train
+from laya_nb.training import TrainingConfig
+
+model, _ = train(Run(dataset="fashion_mnist_sample", protocol=TrainingConfig(max_epochs=1)))
+sample = data.load("fashion_mnist_sample")
+found = tests.examine(model, sample.test, sample.train)
+found.layers.round(2)
+
+# %% [markdown]
+# `found.rankings` holds comprehensiveness and sufficiency of every ranking under every removal, `found.numbers` the other
+# tests.
+#
+# ## What we found
+
+# %%
+findings.show(findings_of(table, fresh, margin), headline(table))
+
+# %% [markdown]
+# TODO
+#
+# ## What this does not show
+#
+# TODO
+#
+# ## Exercises
+#
+# TODO
+#
+# ```{dropdown} Solutions
+# TODO
+# ```
+#
+# **To go further**, TODO
+#
+# **Run time:** seconds with the published measurements. TODO
