@@ -191,11 +191,11 @@ def small_dataset(n: int = 4000) -> Dataset:
 
 
 def test_every_subset_is_judged_and_a_new_head_learns_from_what_is_left() -> None:
-    values = measured.pruning(model(depth=3, d_star=5), small_dataset())
+    values = measured.pruning(model(depth=3, d_star=64), small_dataset())
     chance, retrained = values["as_it_is"], values["retrained"]
     assert np.isnan(chance[0])
     assert np.isnan(retrained[0])
-    assert (retrained[1:] > 0.45).all()  # an untrained head, as it is, guesses; a new one learns
+    assert (retrained[1:] > 0.4).all()  # four classes; an untrained head guesses, a new one learns
     assert retrained[-1] > chance[-1] + 0.2
     assert values["score/weight"].sum() == pytest.approx(1, abs=1e-5)
     cost = measured.prefix_cost(model(depth=3, d_star=5), small_dataset())
