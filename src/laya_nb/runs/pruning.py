@@ -29,13 +29,14 @@ ALL_RETRAINED = 3  # layers up to which a head is trained anew for every subset
 REPEATS = 15
 
 
-@measurement(version=1)
+@measurement(version=2)
 def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """Accuracy without some of the layers, as arrays over all 2^L subsets (`analysis.attribution.all_subsets`).
 
     "chosen_on" and "as_it_is": of the pruned model, trained no further, on two halves of the test part. "retrained":
     of a head trained anew on the layers that stay, on the second half; NaN where none was trained. "score/…" (L,):
-    `analysis.pruning.layer_scores`. "random/…" (L,): random scores, whose orders have been retrained as well.
+    `analysis.pruning.layer_scores`. "random/…" (L,): random scores, whose orders
+    have been retrained as well, and so has that which takes the deepest layer first.
     """
     states = hidden_dataset(model, dataset, LEARN_FROM)
     head, widths = model.head, model.head.in_dims
@@ -53,6 +54,7 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     rng = np.random.default_rng(seeds.stream_seed(0, "pruning"))
     randoms = {f"random/{i}": rng.random(layers).astype(np.float32) for i in range(RANDOM_ORDERS)}
     orders = [removal_order(scores[name].to_numpy()) for name in scores] + [removal_order(r) for r in randoms.values()]
+    orders.append(list(range(layers - 1, -1, -1)))  # the deepest first
     wanted = {row for order in orders for row in nested(order)} | set(best_rows(chosen_on, layers))
     retrained = np.full(len(subsets), np.nan, dtype=np.float32)
     for row in range(1, len(subsets)) if layers <= ALL_RETRAINED else sorted(wanted):
