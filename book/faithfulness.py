@@ -98,20 +98,20 @@ from laya_nb.heads import LAYAHead
 
 torch.manual_seed(0)
 head = LAYAHead([8, 8, 8], num_classes=4, d_star=6)
-h = [torch.randn(1, 8), torch.randn(1, 8), 20 * torch.randn(1, 8)]
+h = [torch.randn(1, 8), torch.randn(1, 8), 0.05 * torch.randn(1, 8)]
 mixture = head.mixture(h)
 parts = mixture.weights[0, 0, :, None] * mixture.values[0, 0]  # layers, classes
 print("logits are the sum:", torch.allclose(parts.sum(0) + mixture.bias, head(h).logits[0], atol=1e-5))
 
 # %% [markdown]
 # How much a layer counts for a prediction is what it adds to the *margin*: the logit of the predicted class less that of
-# the second. Here the third layer has values twenty times as large as the others:
+# the second. Here the third layer has almost nothing to say, its values are a twentieth of the others:
 
 # %%
 from laya_nb.analysis import attribution
 
 pair = attribution.pair_of_classes(mixture.logits())
-print("weight:        ", mixture.weights[0, 0].tolist().__repr__() if False else mixture.weights[0, 0].detach().numpy().round(2))
+print("weight:        ", mixture.weights[0, 0].detach().numpy().round(2))
 print("adds to margin:", attribution.contributions(mixture, pair)[0].detach().numpy().round(2))
 
 # %% [markdown]

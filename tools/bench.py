@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from bench_backbones import backbones, frozen
+from bench_explanations import explanations
 from bench_fusion import fusion
 from bench_tools import BATCH, EPOCH, HEADS, Row, Trainer, TransformedImages, interleave, ratios
 from torch import nn
@@ -213,6 +214,7 @@ BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (
     backbones,
     frozen,
     fusion,
+    explanations,
 )
 
 

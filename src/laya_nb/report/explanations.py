@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from laya_nb.analysis.faithfulness import REMOVALS
-from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate, holm
+from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate
 from laya_nb.report import tables
 
 RANKINGS = (
@@ -32,13 +32,12 @@ def gains(table: pd.DataFrame, removal: str, baselines: Sequence[str]) -> dict[s
 
 
 def against(table: pd.DataFrame, removal: str, baseline: str, margin: float) -> dict[str, Comparison]:
-    """By network, the comprehensiveness of the weights compared with that of a baseline; corrected together (Holm)."""
-    return holm(
-        {
-            str(network): compare(scores(group, "weight", removal), scores(group, baseline, removal), margin)
-            for network, group in table.groupby("network", sort=False)
-        }
-    )
+    """By network, the comprehensiveness of the weights compared with that of a baseline. Each network is a question of
+    its own, so nothing is corrected for their number."""
+    return {
+        str(network): compare(scores(group, "weight", removal), scores(group, baseline, removal), margin)
+        for network, group in table.groupby("network", sort=False)
+    }
 
 
 def rankings(table: pd.DataFrame, removal: str, what: str = "comprehensiveness") -> dict[str, dict[str, Estimate]]:

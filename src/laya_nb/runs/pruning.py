@@ -35,14 +35,15 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
 
     "chosen_on" and "as_it_is": of the pruned model, trained no further, on two halves of the test part. "retrained":
     of a head trained anew on the layers that stay, on the second half; NaN where none was trained. "score/…" (L,):
-    `analysis.pruning.layer_scores`. "random/…" (L,): random scores, whose orders
-    have been retrained as well, and so has that which takes the deepest layer first.
+    `analysis.pruning.layer_scores`. "random/…" (L,): random scores, whose orders were retrained as well, and so was
+    that which takes the deepest layer first.
     """
     states = hidden_dataset(model, dataset, LEARN_FROM)
     head, widths = model.head, model.head.in_dims
     layers, classes = len(widths), model.head.num_classes
-    halves = [Examples(states.test.x[start::2], states.test.y[start::2]) for start in (0, 1)]
-    choosing, judging = spread(halves[0], CHOSEN_ON), spread(halves[1], JUDGED_ON)
+    x, y = states.test
+    choosing = spread(Examples(x[::2], y[::2]), CHOSEN_ON)
+    judging = Examples(x[judged_rows(len(y))], y[judged_rows(len(y))])
     reader = DepthClassifier(FrozenFeatures(widths), head).eval()
     scores = layer_scores(reader, spread(choosing, 1000).x)
     subsets = all_subsets(layers)
@@ -67,6 +68,12 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
         "chosen_on": chosen_on, "as_it_is": as_it_is, "retrained": retrained, "classes": classes, **randoms,
         **{f"score/{name}": scores[name].to_numpy("float32") for name in scores},
     }  # fmt: skip
+
+
+def judged_rows(examples: int) -> Tensor:
+    """Which of the test examples every subset is judged on; they are spread over the second half, the odd rows."""
+    odd = torch.arange(1, examples, 2)
+    return spread(Examples(odd, odd), JUDGED_ON).x
 
 
 def nested(order: list[int]) -> list[int]:

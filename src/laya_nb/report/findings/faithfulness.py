@@ -35,7 +35,8 @@ def findings_of(table: pd.DataFrame, fresh: pd.DataFrame, margin: float) -> list
                     0.0,
                 )
             )
-    for network, group in fresh.groupby("network", sort=False):
+    for name, group in fresh.groupby("network", sort=False):
+        network = str(name)
         gain = 100 * (group["given/own"] - group["given/shuffled within class"]).to_numpy(dtype=float)
         comparison = compare(gain, np.zeros(len(gain)), 0.5)
         found.append(

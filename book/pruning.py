@@ -1,0 +1,246 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Pruning by attention
+#
+# [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/pruning.ipynb)
+#
+# **Question.** The paper names pruning as the first use of its weights. Do they say which layers a network can do without?
+#
+# **Why it matters.** Layers that nobody needs cost memory and time. A score that finds them without trying would save both.
+#
+# **Answer.** TODO
+
+# %% tags=["hide-input"] extras=["chapters"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+# The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
+import os, re, subprocess, sys, tempfile
+from importlib import metadata, util
+from pathlib import Path
+
+extras, missing = ["chapters"], []
+
+def version(requirement):
+    try:
+        return metadata.version(re.match(r"[\w.-]+", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return None
+
+checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
+if version("laya-nb"):
+    needed = [r for r in metadata.requires("laya-nb") if re.search(f"extra == .({'|'.join(extras)})\\b", r)]
+    missing = [r.partition(";")[0] for r in needed if not version(r)]
+elif checkout is not None:
+    sys.path.insert(0, str(checkout / "src"))
+elif util.find_spec("laya_nb") is None:
+    source = os.environ.get("LAYA_NB_SOURCE", "git+https://github.com/laya-nb/laya-nb@main")
+    missing = [f"laya-nb[{','.join(extras)}] @ {source}"]
+if missing:  # pip must leave the host's own torch and numpy alone
+    keep = [f"{p}=={version(p)}\n" for p in ("torch", "torchvision", "numpy") if version(p)]
+    constraints = Path(tempfile.mkdtemp(), "constraints.txt")
+    constraints.write_text("".join(keep))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
+    subprocess.run(pip, check=True)
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample", "sample_of_six"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
+seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
+max_epochs: int = 50  # the longest run, in passes over the data
+margin: float = 0.5  # points of accuracy: less than this is too small to matter
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the measurements", "code_prompt_hide": "Load the measurements"}
+from laya_nb.report import parameters
+
+parameters.check(globals())
+
+import torch
+
+from laya_nb import figures
+from laya_nb.report import pruned
+from laya_nb.report.networks import NETWORKS, measured, runs_of, shallower_runs
+from laya_nb.runs import ResultStore, sweep
+from laya_nb.runs.pruning import prefix_cost, pruning
+
+store = ResultStore()
+runs = {NETWORKS[name].title: runs_of(name, seeds, max_epochs) for name in networks}
+table = measured(runs, pruning, store)
+as_it_is, retrained = (pruned.curves(table, which) for which in ("as_it_is", "retrained"))
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Accuracy of five networks without some of their layers, and with a head trained anew on those that are left. Layers go one after the other, in the order of attention, at random, or as the best subset has them. Means over five seeds.", "name": "fig-pruning"}}
+orders = ["attention", "random", "best subset"]
+panels = {}
+for network in (list(runs)[1], list(runs)[-1]):
+    for what, curves in (("as it is", as_it_is), ("new head", retrained)):
+        panels[f"{network}\n{what}"] = {order: curves[network][order] for order in orders}
+
+figures.pruning_curves(panels, "test accuracy, %")
+
+# %% [markdown]
+# TODO reading.
+#
+# ## What can be taken away
+#
+# A layer in the middle cannot leave the backbone: the next one needs it. What can go is its tap, with the adapter and its
+# part of the scorer. Only where the *last* layers go does the backbone itself get shorter. A small network, drawn at
+# random, with four layers:
+
+# %%
+from laya_nb.analysis import pruning as cut
+from laya_nb.backbones import MLP
+from laya_nb.heads import DepthClassifier, LAYAHead
+
+torch.manual_seed(0)
+backbone = MLP(20, (64, 64, 64, 64))
+model = DepthClassifier(backbone, LAYAHead(backbone.out_dims, num_classes=5, d_star=16))
+x = torch.randn(100, 20)
+
+# %%
+for layers in [[1, 2, 3, 4], [1, 4], [1, 2]]:
+    smaller = cut.prune(model, layers, x)
+    cost = cut.multiply_adds(smaller, x[:1])
+    print(f"layers {layers}: {cost:,} multiply-adds")
+
+# %% [markdown]
+# Without layers 2 and 3 the head gets smaller, without layers 3 and 4 the backbone does, too. The scorer reads all layers at
+# once; it goes on to see those that are gone at their mean over training inputs, which is a constant and moves into its bias.
+#
+# ## Prediction
+#
+# Written before the runs on five seeds, after a look at one network of three layers:
+#
+# - Without retraining, the order of attention is as good as the best there is, and better than a random one: a head cannot
+#   do without the layer that it reads.
+# - With a new head the orders come within half a point of each other. Which layer the old head read says little about which
+#   layers a new head needs.
+# - Mean contributions and Shapley values give no better order than attention.
+# - What can be saved is a suffix. On the eight-layer networks half of the backbone goes for less than half a point; on
+#   CIFAR-10 nothing can go.
+# - A shallower network, trained from scratch, is as accurate as what pruning leaves.
+#
+# ## Measurement
+#
+# Layers are removed one by one, the least important first, in six orders: by mean attention; by the mean size of their
+# contribution to the margin; by mean Shapley values ([the chapter on faithfulness](faithfulness.ipynb) explains both); by
+# *block influence*, one less the cosine between a layer's output and input (arXiv 2403.03853), where widths allow it; the
+# deepest first; and at random. With so few layers every subset can be tried: *best subset* is the best of each size, chosen
+# on other examples than it is judged on.
+#
+# ## As it is
+#
+# First without any training. The table shows points of accuracy lost, in the order of attention:
+
+# %%
+pruned.losses(as_it_is, "attention")
+
+# %% [markdown]
+# Against a random order, and against the best subset, as means over all numbers of layers left:
+
+# %%
+pruned.comparisons(as_it_is, "attention", "random", margin)
+
+# %%
+pruned.comparisons(as_it_is, "attention", "best subset", margin)
+
+# %% [markdown]
+# TODO
+#
+# ## With a new head
+#
+# Who prunes can train a new head in seconds: the backbone stays, and its hidden states are computed once.
+
+# %%
+pruned.losses(retrained, "attention")
+
+# %%
+pruned.comparisons(retrained, "attention", "random", margin)
+
+# %% [markdown]
+# TODO
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Six orders of removal, with a new head on the layers that are left. Means over five seeds.", "name": "fig-pruning-orders"}}
+figures.pruning_curves(retrained, "test accuracy, %")
+
+# %% [markdown]
+# TODO
+#
+# ## What it saves
+#
+# A network that ends with layer $k$ and reads that layer alone, in percent of the whole, on one thread of the machine that
+# built this book:
+
+# %%
+first = {title: group[:1] for title, group in runs.items()}
+cost = measured(first, prefix_cost, store).set_index("network")
+for network in [title for title in list(runs) if len(table) and title in (list(runs)[1], list(runs)[-1])]:
+    print(network)
+    print(pruned.cost_table(cost.loc[network].to_dict()).to_string(), end="\n\n")
+
+# %% [markdown]
+# TODO
+#
+# ## A shallower network instead
+#
+# If the last layers can go, were they needed in the first place? Beside the networks that were cut and got a new head stand
+# networks of as many layers, trained from scratch with the usual head. For the frozen transformer, which is not trained, it
+# is a probe of its layer.
+
+# %%
+scratch = {
+    NETWORKS[name].title: {
+        depth: sweep(group, store) for depth, group in shallower_runs(name, seeds, max_epochs).items()
+    }
+    for name in networks
+}
+pruned.shallower_table(retrained, scratch)
+
+# %% [markdown]
+# TODO
+#
+# ## Prune a network of yours
+#
+# `layer_scores` and `prune` take any trained `DepthClassifier` whose head gives weights, that of [bring your
+# own](bring_your_own.ipynb) included, and inputs, without labels:
+
+# %%
+scores = cut.layer_scores(model, x)
+best_two = scores["weight"].nlargest(2).index
+smaller = cut.prune(model, best_two, x)
+print("left:", smaller.head.names)
+
+# %% [markdown]
+# A backbone made with `HiddenStates` is run only up to the last layer that is left.
+#
+# ## What we found
+
+# %%
+from laya_nb.report import findings
+from laya_nb.report.findings.pruning import findings_of, headline
+
+findings.show(findings_of(as_it_is, retrained, margin), headline(as_it_is, retrained))
+
+# %% [markdown]
+# TODO
+#
+# ## What this does not show
+#
+# TODO
+#
+# ## Exercises
+#
+# TODO
+#
+# ```{dropdown} Solutions
+# TODO
+# ```
+#
+# **To go further**, TODO
+#
+# **Run time:** seconds with the published measurements. TODO
