@@ -71,6 +71,14 @@ questions = {
     "May you read from the weights which classes the network treats alike?":
         ("stability", "which classes are alike, in two runs"),
     "Does attention ignore a layer that knows nothing?": ("redundancy", "weight of noise"),
+    "Is it an explanation: do weights tell which layers a prediction rests on, better than the mean weights?":
+        ("faithfulness", "Fashion-MNIST, 8 layers: weights - constant"),
+    "And better than the mean weights of the predicted class?":
+        ("faithfulness", "Fashion-MNIST, 8 layers: weights - class mean"),
+    "Can it prune: is attention's order better than a random one, for a network as it is?":
+        ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
+    "And with a new head on the layers that are left?":
+        ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
 }
 findings.in_plain_words(questions)
 

@@ -159,7 +159,8 @@ print(f"beyond chance: {pair_estimate(same - chance):+.2f}")
 # stability](stability.ipynb) repeats the comparison with twenty runs and stricter controls.
 #
 # So a profile describes *one trained network*. Another network, about as accurate, weighs other layers. Whether removing
-# a heavy layer would hurt the network that weighs it is yet another question, which this chapter does not ask.
+# a heavy layer would hurt the network that weighs it is yet another question:
+# [the chapter on faithfulness](faithfulness.ipynb) answers it.
 #
 # ## Right and wrong predictions
 #

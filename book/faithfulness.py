@@ -52,7 +52,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
     constraints.write_text("".join(keep))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
-# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample", "sample_of_six"], "seeds": [0, 1], "max_epochs": 1, "vision": []} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1, "vision": []} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
 seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
 max_epochs: int = 50  # the longest run, in passes over the data
@@ -115,6 +115,24 @@ print("weight:        ", mixture.weights[0, 0].detach().numpy().round(2))
 print("adds to margin:", attribution.contributions(mixture, pair)[0].detach().numpy().round(2))
 
 # %% [markdown]
+# All three layers get about a third. What the third layer adds to the margin is a fraction of what the others add.
+#
+# The same for a trained network, the one of [the mechanism](mechanism.ipynb), and four test images:
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Four test images of Fashion-MNIST: the weight of each layer, and what the layer adds to the margin between the predicted class and the second.", "name": "fig-contributions"}}
+from laya_nb import data
+from laya_nb.data.images import FASHION_MNIST_CLASSES as CLASSES
+from laya_nb.runs import trained_model
+
+model, test = trained_model(Run()), data.load("fashion_mnist_sample").test
+chosen = [int((test.y == label).nonzero()[0]) for label in (0, 2, 5, 8)]
+with torch.no_grad():
+    mixture = model.head.mixture(model.backbone(test.x[chosen]))
+    added = attribution.contributions(mixture, attribution.pair_of_classes(mixture.logits()))
+titles = [CLASSES[label] for label in test.y[chosen]]
+figures.one_prediction(mixture.weights[:, 0].numpy(), added.numpy(), titles)
+
+# %% [markdown]
 # TODO
 #
 # ## Prediction
@@ -131,15 +149,16 @@ print("adds to margin:", attribution.contributions(mixture, pair)[0].detach().nu
 #
 # ## Measurement
 #
-# For each input the layers are ranked, and taken away from the first on. Two numbers say how good a ranking is (arXiv
-# 1911.03429), in probability of the predicted class, as means over 1,000 test inputs and over how many layers go:
+# For each input the layers are ranked, and taken away from the first on. Two numbers say how good a ranking is
+# {cite}`eraser`, in probability of the predicted class, as means over 1,000 test inputs and over how many layers go:
 #
 # - *comprehensiveness*: how much is lost without the first layers; high if they were used;
 # - *sufficiency*: how much is lost if only they stay; low if they are enough.
 #
 # To take a layer away here means: it gets no weight, and the others share it in their old proportion (*masked*). Eight
 # rankings compete: by the weight; by the exact contribution; by Shapley values, the mean effect of a layer when it joins the
-# others in random order; by two gradients; by the mean weights of the predicted class and of all inputs; at random.
+# others in random order; by two gradients, one of them integrated along the way from
+# the mean {cite}`integrated_gradients`; by the mean weights of the predicted class and of all inputs; at random.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Comprehensiveness of eight rankings of the layers, with 95 % intervals over five seeds. Red: the weights of the input.", "name": "fig-rankings"}}
 figures.rankings_of_layers(explanations.rankings(table, "masked"), "weight", "comprehensiveness, probability")
@@ -170,7 +189,7 @@ explanations.numbers(table, columns)
 # ## Six ways to take a layer away
 #
 # A masked layer leaves the mixture and stays in the scorer's sight. Others change what the whole head reads: the layer's mean
-# over training inputs (*mean*), the constant that costs least (*optimal constant*, arXiv 2409.09951), another input's
+# over training inputs (*mean*), the constant that costs least (*optimal constant* {cite}`optimal_ablation`), another input's
 # (*resampled*), that of another input of the same predicted class (*same class*), or zeros. The table shows what the
 # weights have over a random order:
 
@@ -195,7 +214,7 @@ figures.direct_and_total(explanations.by_layer(table, shown))
 #
 # ## Would other weights have done?
 #
-# Two tests that were made for attention over words (arXiv 1902.10186). *Permuted*: the weights of an input change places;
+# Two tests that were made for attention over words {cite}`not_explanation`. *Permuted*: the weights of an input change places;
 # how far do the probabilities move (total variation distance, median over permutations)? *Adversary*: weights as different
 # as can be that move the probabilities by 0.01 at most; how different are they (Jensen-Shannon divergence, at most
 # $\log 2 = 0.69$)? And how accurate is the model, if an average stands in for the weights of each input?
@@ -219,8 +238,8 @@ explanations.numbers(table, columns, scale=100, digits=1)
 # ## What the weights are worth to a new head
 #
 # The next question is not about this head: do the weights say something of the *input* that another head can use? New
-# adapters and a new classifier are trained on the same hidden states, under weights that are given to them (arXiv
-# 1908.04626): the model's own; own ones exchanged among inputs of one predicted class, which give the class away just as
+# adapters and a new classifier are trained on the same hidden states, under weights that are given to them
+# {cite}`not_not_explanation`: the model's own; own ones exchanged among inputs of one predicted class, which give the class away just as
 # well; the class's mean; the mean of all; an adversary's. A head with equal weights stands beside.
 
 # %%
@@ -294,7 +313,6 @@ for network, sentence in sentences(table, margin).items():
 # own](bring_your_own.ipynb) included. Here is a network trained for one epoch on the embedded sample:
 
 # %% tags=["nbval-ignore-output"]
-from laya_nb import data
 from laya_nb.analysis import faithfulness as tests
 from laya_nb.runs import train
 from laya_nb.training import TrainingConfig

@@ -87,7 +87,7 @@ figures.same_images(images[first, 0].numpy(), {f"seed {s}": a for s, a in zip(se
 # All six networks are about equally accurate. Each of them looks as if it knew at which layer a shirt is decided. They
 # do not agree on which ([the chapter on stability](stability.ipynb)).
 #
-# ## Seven findings
+# ## Ten findings
 
 # %% tags=["remove-input"]
 findings.in_plain_words({
@@ -101,6 +101,12 @@ findings.in_plain_words({
     "A frozen vision transformer, twelve tasks: is attention over all layers better than one fixed weight for each?":
         ("fusion", "Fusion - ScalarMix"),
     "Do LAYA's weights lie where a question can be answered?": ("questions", "LAYA: weight and knowledge"),
+    "Is it an explanation: do an image's weights tell more of what its prediction rests on than its class's mean weights?":
+        ("faithfulness", "Fashion-MNIST, 8 layers: weights - class mean"),
+    "Can it prune: without training, does a network lose less if layers go in attention's order than at random?":
+        ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
+    "And if the layers that are left get a new head?":
+        ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
 })
 
 # %% [markdown]

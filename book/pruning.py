@@ -50,7 +50,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
     constraints.write_text("".join(keep))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
-# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample", "sample_of_six"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
 seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
 max_epochs: int = 50  # the longest run, in passes over the data
@@ -61,6 +61,7 @@ from laya_nb.report import parameters
 
 parameters.check(globals())
 
+import pandas as pd
 import torch
 
 from laya_nb import figures
@@ -72,16 +73,17 @@ from laya_nb.runs.pruning import prefix_cost, pruning
 store = ResultStore()
 runs = {NETWORKS[name].title: runs_of(name, seeds, max_epochs) for name in networks}
 table = measured(runs, pruning, store)
+deep = [title for title in runs if "8 layers" in title or "frozen" in title] or list(runs)[:1]
 as_it_is, retrained = (pruned.curves(table, which) for which in ("as_it_is", "retrained"))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "TODO"}, "figure": {"caption": "Accuracy of five networks without some of their layers, and with a head trained anew on those that are left. Layers go one after the other, in the order of attention, at random, or as the best subset has them. Means over five seeds.", "name": "fig-pruning"}}
 orders = ["attention", "random", "best subset"]
 panels = {}
-for network in (list(runs)[1], list(runs)[-1]):
+for network in deep:
     for what, curves in (("as it is", as_it_is), ("new head", retrained)):
         panels[f"{network}\n{what}"] = {order: curves[network][order] for order in orders}
 
-figures.pruning_curves(panels, "test accuracy, %")
+figures.pruning_curves(panels, "test accuracy, %", one_scale=True)
 
 # %% [markdown]
 # TODO reading.
@@ -129,7 +131,7 @@ for layers in [[1, 2, 3, 4], [1, 4], [1, 2]]:
 #
 # Layers are removed one by one, the least important first, in six orders: by mean attention; by the mean size of their
 # contribution to the margin; by mean Shapley values ([the chapter on faithfulness](faithfulness.ipynb) explains both); by
-# *block influence*, one less the cosine between a layer's output and input (arXiv 2403.03853), where widths allow it; the
+# *block influence*, one less the cosine between a layer's output and input {cite}`shortgpt`, where widths allow it; the
 # deepest first; and at random. With so few layers every subset can be tried: *best subset* is the best of each size, chosen
 # on other examples than it is judged on.
 #
@@ -177,11 +179,9 @@ figures.pruning_curves(retrained, "test accuracy, %")
 # built this book:
 
 # %%
-first = {title: group[:1] for title, group in runs.items()}
+first = {title: runs[title][:1] for title in deep}
 cost = measured(first, prefix_cost, store).set_index("network")
-for network in [title for title in list(runs) if len(table) and title in (list(runs)[1], list(runs)[-1])]:
-    print(network)
-    print(pruned.cost_table(cost.loc[network].to_dict()).to_string(), end="\n\n")
+pd.concat({network: pruned.cost_table(cost.loc[network].to_dict()) for network in deep})
 
 # %% [markdown]
 # TODO

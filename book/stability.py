@@ -298,7 +298,8 @@ findings.show(findings_of(laya, len(CLASSES)))
 # - That it is so everywhere. This is one data set, one network of three layers and one set of hyper-parameters. With more
 #   layers, or layers that differ more in what they carry, the loss may have more to say
 #   ([CIFAR-10](cifar10.ipynb) is such a case).
-# - That the weights are unfaithful. A network may well use the layers that it weighs, even if the next one uses others.
+# - That the weights are unfaithful. A network may well use the layers that it weighs, even if the next one uses others
+#   ([the chapter on faithfulness](faithfulness.ipynb)).
 # - A little agreement within classes (+0.05) showed in the first ten runs and not in ten fresh ones: the
 #   [appendix](stability_statistics.ipynb) tells.
 #

@@ -48,9 +48,9 @@ def fresh(gain: float) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("scores", "verdict"),
     [
-        ({"weight": 0.4}, "not show what the head reads better than a random order"),
-        ({"weight": 0.6, "constant": 0.6, "class_mean": 0.6}, "were not shown to say more than the mean weights"),
-        ({"weight": 0.6, "class_mean": 0.6}, "not shown to say more than those of the class"),
+        ({"weight": 0.4}, "not shown that the weights tell what the head reads better than a random order"),
+        ({"weight": 0.6, "constant": 0.6, "class_mean": 0.6}, "were not shown to tell more than the mean."),
+        ({"weight": 0.6, "class_mean": 0.6}, "within a class, those of a single input were not shown"),
         ({"weight": 0.6}, "for it, beyond its class"),
     ],
 )
@@ -157,7 +157,6 @@ def test_costs_are_shares_of_the_whole() -> None:
     table = pruned.cost_table(cost | {"multiply_adds": np.zeros(3), "batch": 256.0})
     assert table.loc["up to layer 1"].tolist() == ["50 %", "–", "50 %", "50 %"]
     assert table.loc["whole model"].tolist() == ["100", "–", "100.00 ms", "100.00 ms"]
-    assert "time, batch of 256" in table
 
 
 def test_the_networks_have_the_settings_of_their_chapters() -> None:

@@ -31,7 +31,6 @@ NETWORKS: dict[str, Network] = {
     "imdb": Network("IMDB, BiLSTM", "imdb", learning_rate=1e-3, shallower=(1,)),
     "frozen_transformer": Network("IMDB, frozen MiniLM", "imdb/minilm", learning_rate=1e-3, shallower=(5, 4, 3, 2, 1)),
     "sample": Network("sample of Fashion-MNIST", "fashion_mnist_sample", shallower=(2, 1)),
-    "sample_of_six": Network("sample, 6 layers", "fashion_mnist_sample", (32,) * 6),
 }
 
 

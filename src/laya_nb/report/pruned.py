@@ -110,7 +110,7 @@ def cost_table(cost: dict[str, np.ndarray]) -> pd.DataFrame:
         cost: of `runs.pruning.prefix_cost`.
     """
     whole = {name: float(cost[name][-1]) for name in ("parameters", "multiply_adds", "ms_1", "ms_many")}
-    titles = ["parameters", "multiply-adds", "time, batch of 1", f"time, batch of {int(cost['batch'])}"]
+    titles = ["parameters", "multiply-adds", "time, one input", "time, large batch"]
     table = pd.DataFrame(
         {
             f"up to layer {depth + 1}": [

@@ -67,25 +67,27 @@ def direct_and_total(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         ax.set_title(title, fontsize=SMALL)
         ax.set(xticks=layers, ylim=(-0.05, 1.05))
         ax.tick_params(labelsize=SMALL)
-    fig.supxlabel("layer", fontsize=9)
+    for ax in axes[-columns:]:
+        ax.set_xlabel("layer", fontsize=SMALL)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
 
 @styled
-def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str) -> Figure:
+def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, one_scale: bool = False) -> Figure:
     """One panel per network: accuracy against the number of layers that are left, a line for each order of removal.
 
     Args:
         panels: by network, by order, accuracies of S runs in percent, (S, L), from all L layers down to one.
         ylabel: what is shown, and its unit.
+        one_scale: panels side by side have the same accuracies.
     """
     orders = list(dict.fromkeys(order for shown in panels.values() for order in shown))
     colors = dict(zip(orders, (PALETTE[3], PALETTE[0], PALETTE[1], PALETTE[4], FAINT, INK), strict=False))
     markers = dict(zip(orders, "osD^vX", strict=False))
     columns = min(2, len(panels))
     fig = new_figure(WIDTH, 0.7 + 1.8 * ceil(len(panels) / columns))
-    axes = grid_of_axes(fig, len(panels), columns)
+    axes = grid_of_axes(fig, len(panels), columns, sharey="row" if one_scale else False)
     handles = {}
     for ax, (title, shown) in zip(axes, panels.items(), strict=True):
         for order, values in shown.items():
@@ -96,7 +98,8 @@ def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str) 
         ax.set_xticks(left)
         ax.invert_xaxis()
         ax.tick_params(labelsize=SMALL)
-    fig.supxlabel("layers left", fontsize=9)
+    for ax in axes[-columns:]:
+        ax.set_xlabel("layers left", fontsize=SMALL)
     fig.supylabel(ylabel, fontsize=9)
     fig.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
     return fig

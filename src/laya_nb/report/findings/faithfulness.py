@@ -73,19 +73,20 @@ def sentences(table: pd.DataFrame, margin: float) -> dict[str, str]:
     for network in against["random"]:
         verdicts = {baseline: of[network].verdict() for baseline, of in against.items()}
         if verdicts["random"] != "higher":
-            said[network] = "The weights do not show what the head reads better than a random order does."
+            said[network] = (
+                "It was not shown that the weights tell what the head reads better than a random order does."
+            )
         elif verdicts["constant"] != "higher":
             said[network] = (
-                "The weights show what the head reads, but those of a single input were not shown to say more than the "
-                "mean weights."
+                "The weights tell what the head reads; those of a single input were not shown to tell more than the mean."
             )
         elif verdicts["class mean"] != "higher":
             said[network] = (
-                "The weights show what the head reads, and more than the mean weights do; not shown to say more than "
-                "those of the class."
+                "The weights tell what the head reads, and more than the mean weights do; within a class, those of a "
+                "single input were not shown to tell more than their mean."
             )
         else:
-            said[network] = "The weights of each input show what the head reads for it, beyond its class."
+            said[network] = "The weights of a single input tell what the head reads for it, beyond its class."
     return said
 
 
