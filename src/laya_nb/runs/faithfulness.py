@@ -10,17 +10,17 @@ from laya_nb.backbones import FrozenFeatures
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, EqualMixHead, LAYAHead, LayerDropoutLAYAHead, Mixture
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import GivenWeightsHead, hidden_dataset, spread, train_head
+from laya_nb.runs.new_heads import GivenWeightsHead, hidden_dataset, some, train_head
 
 D_STAR = 96  # of new heads on a network whose own head has no adapters
 EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
 LEARN_FROM = 20_000  # examples from which new heads learn: a third of Fashion-MNIST
 
 
-@measurement(version=1)
+@measurement(version=2)
 def faithfulness(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """`examine` on the test part. Rankings go by "ranking/removal/comprehensiveness" and "…/sufficiency"."""
-    found = examine(model, spread(dataset.test, EXAMPLES), spread(dataset.train, EXAMPLES))
+    found = examine(model, some(dataset.test, EXAMPLES), some(dataset.train, EXAMPLES))
     return flat(found)
 
 
@@ -33,7 +33,7 @@ def flat(found: Faithfulness) -> dict[str, Any]:
     return values | {f"layers/{name}": found.layers[name].to_numpy("float32") for name in found.layers}
 
 
-@measurement(version=1)
+@measurement(version=2)
 def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """Heads trained anew on the model's hidden states: test accuracies, and the faithfulness of one.
 
@@ -60,7 +60,7 @@ def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     found["equal"] = _accuracy(equal(states.test.x).logits, states.test)
     dropout = train_head(LayerDropoutLAYAHead(widths, classes, d_star), states, seed)
     found["dropout"] = _accuracy(dropout(states.test.x).logits, states.test)
-    examined = examine(dropout, spread(states.test, EXAMPLES), spread(states.train, EXAMPLES))
+    examined = examine(dropout, some(states.test, EXAMPLES), some(states.train, EXAMPLES))
     return found | {f"dropout/{name}": value for name, value in flat(examined).items()}
 
 

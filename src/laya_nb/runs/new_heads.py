@@ -14,7 +14,7 @@ from laya_nb.training import TrainingConfig, fit
 from laya_nb.training.predict import EVALUATION_BATCH
 
 NEW_HEAD = TrainingConfig(
-    learning_rate=1e-3, batch_size=256, max_epochs=6, patience=None, final_learning_rate=1e-5
+    learning_rate=3e-3, batch_size=256, max_epochs=6, patience=None, final_learning_rate=1e-5
 )  # fmt: skip
 """How a new head is trained: all get the same number of steps, so that none profits from a lucky stop."""
 
@@ -46,14 +46,14 @@ def hidden_dataset(model: DepthClassifier, dataset: Dataset, train: int) -> Data
     Args:
         model: whose backbone is run, once.
         dataset: its inputs.
-        train: how many training examples, at most (`spread`).
+        train: how many training examples, at most (`some`).
     """
     model.eval()
 
     def states(x: Tensor) -> Tensor:
         return torch.cat([torch.cat(model.backbone(batch), dim=1) for batch in x.split(EVALUATION_BATCH)])
 
-    parts = (Examples(states(part.x), part.y) for part in (spread(dataset.train, train), dataset.test))
+    parts = (Examples(states(part.x), part.y) for part in (some(dataset.train, train), dataset.test))
     return Dataset(f"{dataset.name}, hidden states", dataset.source, dataset.classes, *parts)
 
 
@@ -82,7 +82,17 @@ def select(states: Dataset, widths: Sequence[int], layers: Sequence[int]) -> Dat
     return Dataset(states.name, states.source, states.classes, part(states.train), part(states.test))
 
 
-def spread(examples: Examples, count: int) -> Examples:
-    """At most `count` examples, evenly spread over all: data sets may be ordered by class."""
-    rows = torch.linspace(0, len(examples.y) - 1, min(count, len(examples.y))).long()
+def some_rows(examples: int, count: int) -> Tensor:
+    """At most `count` of N row numbers, in rising order: always the same ones, drawn at random, since data sets may be
+    ordered by class, or go through the classes in turn."""
+    return (
+        torch.randperm(examples, generator=torch.Generator().manual_seed(seeds.stream_seed(0, "some rows")))[:count]
+        .sort()
+        .values
+    )
+
+
+def some(examples: Examples, count: int) -> Examples:
+    """At most `count` examples (`some_rows`)."""
+    rows = some_rows(len(examples.y), count)
     return Examples(examples.x[rows], examples.y[rows])

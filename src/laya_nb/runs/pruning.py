@@ -18,7 +18,7 @@ from laya_nb.features import encoders
 from laya_nb.heads import DepthClassifier
 from laya_nb.runs import catalog
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import hidden_dataset, select, spread, train_head
+from laya_nb.runs.new_heads import hidden_dataset, select, some, train_head
 from laya_nb.support import seeds
 
 LEARN_FROM = 20_000  # training examples from which heads are trained anew
@@ -29,7 +29,7 @@ ALL_RETRAINED = 3  # layers up to which a head is trained anew for every subset
 REPEATS = 15
 
 
-@measurement(version=2)
+@measurement(version=3)
 def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """Accuracy without some of the layers, as arrays over all 2^L subsets (`analysis.attribution.all_subsets`).
 
@@ -42,12 +42,12 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     head, widths = model.head, model.head.in_dims
     layers, classes = len(widths), model.head.num_classes
     x, y = states.test
-    choosing = spread(Examples(x[::2], y[::2]), CHOSEN_ON)
-    judging = Examples(x[judged_rows(len(y))], y[judged_rows(len(y))])
+    chosen, judged = _halves(len(y))[0][:CHOSEN_ON], judged_rows(len(y))
+    choosing, judging = Examples(x[chosen], y[chosen]), Examples(x[judged], y[judged])
     reader = DepthClassifier(FrozenFeatures(widths), head).eval()
-    scores = layer_scores(reader, spread(choosing, 1000).x)
+    scores = layer_scores(reader, some(choosing, 1000).x)
     subsets = all_subsets(layers)
-    means = [h.mean(dim=0) for h in reader.backbone(spread(states.train, 1000).x)]
+    means = [h.mean(dim=0) for h in reader.backbone(some(states.train, 1000).x)]
     chosen_on, as_it_is = np.zeros((2, len(subsets)), dtype=np.float32)
     kept = [torch.nonzero(subset).flatten().tolist() for subset in subsets]
     for row, stay in enumerate(kept):
@@ -71,9 +71,14 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
 
 
 def judged_rows(examples: int) -> Tensor:
-    """Which of the test examples every subset is judged on; they are spread over the second half, the odd rows."""
-    odd = torch.arange(1, examples, 2)
-    return spread(Examples(odd, odd), JUDGED_ON).x
+    """Which of N test examples every subset of layers is judged on, in rising order."""
+    return _halves(examples)[1][:JUDGED_ON].sort().values
+
+
+def _halves(examples: int) -> tuple[Tensor, Tensor]:
+    """The test part in two random halves: on one subsets are chosen, on the other they are judged."""
+    order = torch.randperm(examples, generator=torch.Generator().manual_seed(seeds.stream_seed(0, "halves")))
+    return order[: examples // 2], order[examples // 2 :]
 
 
 def nested(order: list[int]) -> list[int]:
@@ -134,7 +139,7 @@ def _inputs(model: DepthClassifier, dataset: Dataset) -> tuple[Any, Any]:
     """A batch, and the frozen encoder that turns it into hidden states, or None where the model has its backbone."""
     name, encoder = catalog.parts(dataset.name)
     if not encoder:
-        return spread(dataset.test, 256).x, None
+        return some(dataset.test, 256).x, None
     raw, _ = datasets.entry(name).raw("test")
     found = encoders.load(encoder)
     return found.prepare(raw[:32]).batch(range(32)), found.backbone

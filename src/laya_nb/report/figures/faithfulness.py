@@ -34,12 +34,12 @@ def rankings_of_layers(panels: Mapping[str, Mapping[str, Estimate]], marked: str
     """
     names = list(next(iter(panels.values())))
     columns = min(COLUMNS, len(panels))
-    fig = new_figure(WIDTH, 0.6 + (0.5 + 0.19 * len(names)) * ceil(len(panels) / columns))
+    fig = new_figure(WIDTH, 0.6 + (0.7 + 0.19 * len(names)) * ceil(len(panels) / columns))
     axes = grid_of_axes(fig, len(panels), columns, sharey=True)
     for ax, (title, rankings) in zip(axes, panels.items(), strict=True):
         for y, name in enumerate(names):
             interval(ax, y, rankings[name], PALETTE[3] if name == marked else FAINT)
-        ax.set_title(title, fontsize=SMALL)
+        ax.set_title(title.replace(", ", ",\n"), fontsize=SMALL)
         ax.set(yticks=range(len(names)), yticklabels=names)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.set_xlim(left=min(0, *ax.get_xlim()))
@@ -56,7 +56,7 @@ def direct_and_total(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         panels: by network, by what is shown, values of S runs (S, L).
     """
     columns = min(COLUMNS, len(panels))
-    fig = new_figure(WIDTH, 0.6 + 1.7 * ceil(len(panels) / columns))
+    fig = new_figure(WIDTH, 0.6 + 1.9 * ceil(len(panels) / columns))
     axes = grid_of_axes(fig, len(panels), columns, sharey=True)
     for ax, (title, shown) in zip(axes, panels.items(), strict=True):
         for (name, values), color, marker in zip(shown.items(), (FAINT, PALETTE[0], PALETTE[3]), "soD", strict=True):
@@ -64,7 +64,7 @@ def direct_and_total(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
             for one in values:
                 ax.plot(layers, one, color=color, lw=0.6, alpha=0.35)
             ax.plot(layers, values.mean(axis=0), color=color, lw=1.6, marker=marker, ms=5, label=name)
-        ax.set_title(title, fontsize=SMALL)
+        ax.set_title(title.replace(", ", ",\n"), fontsize=SMALL)
         ax.set(xticks=layers, ylim=(-0.05, 1.05))
         ax.tick_params(labelsize=SMALL)
     for ax in axes[-columns:]:

@@ -54,10 +54,12 @@ def estimates_by_row(series: Mapping[str, Sequence[Estimate]], rows: Sequence[st
     fig = new_figure(WIDTH, 1.1 + (0.14 + 0.1 * len(series)) * len(rows))
     ax = fig.subplots()
     heights = np.linspace(-0.32, 0.32, len(series)) if len(series) > 1 else [0.0]
-    for (probe, values), height in zip(series.items(), heights, strict=True):
+    plain = (PALETTE[3], PALETTE[0], FAINT, PALETTE[1])
+    for i, ((probe, values), height) in enumerate(zip(series.items(), heights, strict=True)):
+        color = head_color(probe) if probe in PROBES else plain[i % len(plain)]
         for y, value in enumerate(values):
-            interval(ax, y + height, value, head_color(probe))
-        ax.plot([], [], "o", color=head_color(probe), ms=6, label=PROBES[probe].label if probe in PROBES else probe)
+            interval(ax, y + height, value, color)
+        ax.plot([], [], "o", color=color, ms=6, label=PROBES[probe].label if probe in PROBES else probe)
     ax.axvline(0, color=FAINT, lw=0.8)
     for y in range(len(rows) - 1):
         ax.axhline(y + 0.5, color=FAINT, lw=0.6, alpha=0.4)

@@ -78,7 +78,7 @@ def sentences(table: pd.DataFrame, margin: float) -> dict[str, str]:
             )
         elif verdicts["constant"] != "higher":
             said[network] = (
-                "The weights tell what the head reads; those of a single input were not shown to tell more than the mean."
+                "The weights tell what the head reads; those of an input were not shown to tell more than the mean."
             )
         elif verdicts["class mean"] != "higher":
             said[network] = (
