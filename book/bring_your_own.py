@@ -221,6 +221,9 @@ figures.class_heatmaps(panels, classes)
 # last. A single run would have shown a clear picture, and the next seed another one
 # ([the chapter on depth profiles](depth_profiles.ipynb) finds the same elsewhere).
 #
+# What the weights are worth as an explanation, and which layers can go, two more calls say:
+# [faithfulness](faithfulness.ipynb#ask-your-own-network), [pruning](pruning.ipynb#prune-a-network-of-yours).
+#
 # ## Save, share, load
 #
 # `PyTorchModelHubMixin` gives a class of yours `save_pretrained`, `from_pretrained` and `push_to_hub`. It needs a

@@ -93,7 +93,10 @@ findings.in_plain_words(questions)
 #   be better ([attentive layer fusion](fusion.ipynb)). Where a question is about *where* things are, read all tokens.
 # - **You want to explain a prediction by layers.** Train several seeds before you believe a profile, and report how far they
 #   agree ([stability](stability.ipynb)). Check with copies of a layer what a sharp profile is worth
-#   ([redundancy](redundancy.ipynb)).
+#   ([redundancy](redundancy.ipynb)). Read the contribution $\alpha_i W z_i$ in place of the weight, and do not expect to learn
+#   more of an input than of its class ([faithfulness](faithfulness.ipynb)).
+# - **You want a smaller network.** Fit a head to each layer and cut behind the first that is good enough. Attention says
+#   which taps a head does not read; with a new head almost any can go ([pruning](pruning.ipynb)).
 # - **You want to spot mistakes.** Use the network's confidence. The entropy of attention is a weaker sign wherever we
 #   compared the two ([depth profiles](depth_profiles.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
 # - **You use LAYA all the same.** Try narrow adapters first ([adapter capacity](adapter_capacity.ipynb)). Choose the
@@ -108,10 +111,8 @@ findings.in_plain_words(questions)
 #
 # ## What is open
 #
-# - **Faithfulness.** Does a network rely on the layers that it weighs? Stability does not answer that: two networks may rely
-#   on different layers, each faithfully. It takes interventions: remove a layer from the sum, and watch the prediction.
-# - **Pruning, early exit, error detection.** The paper names them as uses of the weights. This book has measured a piece of
-#   the last one only.
+# - **Early exit, error detection.** The paper names them as uses of the weights. This book has measured a piece of the
+#   second only.
 # - **Larger frozen networks**, for vision and language. Ours have 6 to 12 blocks.
 #
 # [All findings](findings.ipynb) stand on a page of their own. [Bring your own](bring_your_own.ipynb) shows how to ask a

@@ -209,7 +209,7 @@ def test_hidden_states_are_computed_once_and_can_be_selected() -> None:
     whole, dataset = model(depth=3), small_dataset()
     states = new_heads.hidden_dataset(whole, dataset, train=100)
     assert states.train.x.shape == (100, 24)
-    rows = torch.linspace(0, 3999, 100).long()
+    rows = new_heads.some_rows(4000, 100)
     torch.testing.assert_close(states.train.x[:, 8:16], whole.backbone(dataset.train.x[rows])[1])
     part = new_heads.select(states, (8, 8, 8), [0, 2])
     torch.testing.assert_close(part.test.x, states.test.x[:, [*range(8), *range(16, 24)]])
@@ -224,3 +224,14 @@ def test_a_head_under_given_weights_mixes_by_these() -> None:
     torch.testing.assert_close(first, head.classifier(head.adapters[0](h[0])))
     mixture = head.mixture([*h, torch.full((7, 2), 0.5)])
     torch.testing.assert_close(mixture.logits(), head([*h, torch.full((7, 2), 0.5)]).logits)
+
+
+def test_examples_are_drawn_from_every_class_whatever_the_order_of_the_data() -> None:
+    """CIFAR-10's go through the classes in turn: every second example has half of the classes."""
+    in_turn, in_blocks = torch.arange(10_000) % 10, torch.arange(10_000) // 1000
+    for y in (in_turn, in_blocks):
+        for rows in (new_heads.some_rows(10_000, 1000), measured.judged_rows(10_000), measured._halves(10_000)[0]):
+            assert (y[rows].bincount(minlength=10) / len(rows) - 0.1).abs().max() < 0.03
+    assert set(measured._halves(11)[0].tolist()).isdisjoint(measured._halves(11)[1].tolist())
+    assert new_heads.some_rows(5, 100).tolist() == [0, 1, 2, 3, 4]
+    assert torch.equal(new_heads.some_rows(10_000, 10), new_heads.some_rows(10_000, 10))
