@@ -155,6 +155,11 @@ figures.head_diagram()
 # - [Attentive layer fusion: who gains from all layers?](fusion.ipynb)
 # - [Depth follows the question: does attention?](questions.ipynb)
 #
+# **What the weights are good for**
+#
+# - [Faithfulness: does it use the layers it weighs?](faithfulness.ipynb)
+# - [Pruning by attention](pruning.ipynb)
+#
 # **Use it**
 #
 # - [Bring your own: any network, any data](bring_your_own.ipynb)

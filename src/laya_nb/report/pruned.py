@@ -73,7 +73,8 @@ def losses(shown: dict[str, dict[str, np.ndarray]], order: str) -> pd.DataFrame:
         }
         for network, of in shown.items()
     }
-    return pd.DataFrame(rows).T.fillna("")
+    most = max(of[order].shape[1] for of in shown.values())
+    return pd.DataFrame(rows, index=[f"{left} left" for left in range(most - 1, 0, -1)]).T.fillna("")
 
 
 def shallower_table(

@@ -21,6 +21,16 @@ from laya_nb.report.figures.style import (
 )
 
 COLUMNS = 3
+ORDERS = {
+    "attention": (PALETTE[3], "o"),
+    "contribution": (PALETTE[0], "s"),
+    "Shapley": (PALETTE[1], "D"),
+    "block influence": (PALETTE[4], "^"),
+    "deepest first": (PALETTE[2], "v"),
+    "best subset": (INK, "X"),
+    "random": (FAINT, "P"),
+}
+"""The orders in which layers are removed, with colour and marker."""
 
 
 @styled
@@ -82,9 +92,6 @@ def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, 
         ylabel: what is shown, and its unit.
         one_scale: panels side by side have the same accuracies.
     """
-    orders = list(dict.fromkeys(order for shown in panels.values() for order in shown))
-    colors = dict(zip(orders, (PALETTE[3], PALETTE[0], PALETTE[1], PALETTE[4], FAINT, INK), strict=False))
-    markers = dict(zip(orders, "osD^vX", strict=False))
     columns = min(2, len(panels))
     fig = new_figure(WIDTH, 0.7 + 1.8 * ceil(len(panels) / columns))
     axes = grid_of_axes(fig, len(panels), columns, sharey="row" if one_scale else False)
@@ -92,7 +99,8 @@ def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, 
     for ax, (title, shown) in zip(axes, panels.items(), strict=True):
         for order, values in shown.items():
             left = np.arange(values.shape[1], 0, -1)
-            style = {"color": colors[order], "marker": markers[order], "ms": 4.5}
+            color, marker = ORDERS[order]
+            style = {"color": color, "marker": marker, "ms": 4.5}
             handles[order] = ax.plot(left, np.nanmean(values, axis=0), lw=1.5, **style)[0]
         ax.set_title(title, fontsize=SMALL)
         ax.set_xticks(left)
