@@ -54,6 +54,12 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
+seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
+max_epochs: int = 50  # the longest run, in passes over the data
+margin: float = 0.01  # of probability: less than this is too small to matter
+
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the measurements", "code_prompt_hide": "Load the measurements"}
 from laya_nb.report import parameters
 
@@ -250,9 +256,8 @@ columns = {
 explanations.numbers(table, columns, scale=100, digits=1)
 
 # %% [markdown]
-# Where weights are sharp, permuting them moves most of the probability; on the frozen transformer it moves less than a
-# tenth. An adversary finds other weights for the same output everywhere, within limits that depend on how flat the
-# weights are.
+# Where weights are sharp, permuting them moves about half of the probability or more; on IMDB it moves less than a tenth.
+# An adversary finds other weights for the same output on every network, least on CIFAR-10.
 #
 # With the mean weights of its class in place of its own, the accuracy of no network falls by more than about a point. Equal
 # weights, which no head was trained for, cost much more on Fashion-MNIST and CIFAR-10.
@@ -276,8 +281,8 @@ columns = {
 explanations.numbers(fresh, columns, scale=100, digits=1)
 
 # %% [markdown]
-# An input's own weights are worth about as much as those of another input of its class, and no more than the class's or the
-# overall mean. On the frozen transformer they do harm: there a new head is better off with the mean weights, or equal ones,
+# An input's own weights are worth at most half a point more than those of another input of its class, and no more than the
+# class's or the overall mean. On the frozen transformer they do harm: there a new head is better off with the mean weights, or equal ones,
 # as [its chapter](frozen_transformer.ipynb) found for LAYA as a whole. Even an adversary's weights, chosen to be far from
 # the model's own, do as well as these.
 #
@@ -305,7 +310,7 @@ explanations.numbers(fresh, columns)
 # its first layers go. Most of what the first head read in one layer, others hold as well. CIFAR-10 is the exception: there
 # the last layer knows what no other does.
 #
-# Here the weights play the game they were trained for, and the picture is the same: better than chance, not as good as
+# Here the weights play the game they were trained for, and the picture is the same: better than chance, no better than
 # Shapley values, and little better than mean weights.
 #
 # ## One sentence for each network
@@ -358,6 +363,8 @@ findings.show(findings_of(table, fresh, margin), headline(table))
 # - What other heads of the same accuracy would read. Faithful weights differ from seed to seed all the same
 #   ([stability](stability.ipynb)).
 # - Every removal but layer dropout shows a head something it was not trained for. That six of them agree is some comfort.
+# - On the frozen transformer the new heads of the five runs start from the same numbers and learn from the same hidden states.
+#   Where the given weights are the same too, they are one head, and its interval has no width.
 # - An adversary that searches all weights, not straight lines alone, would find more.
 # - Two layers, or three, have few rankings. Differences between good rankings are small there by necessity.
 # - Masks over a learned softmax over depth were tried before on Block Attention Residuals (arXiv 2606.13168), with the same

@@ -52,6 +52,12 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
+seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
+max_epochs: int = 50  # the longest run, in passes over the data
+margin: float = 0.5  # points of accuracy: less than this is too small to matter
+
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the measurements", "code_prompt_hide": "Load the measurements"}
 from laya_nb.report import parameters
 
@@ -241,8 +247,8 @@ from laya_nb.report.findings.pruning import findings_of, headline
 findings.show(findings_of(as_it_is, retrained, margin), headline(as_it_is, retrained))
 
 # %% [markdown]
-# - As it is, a network keeps most of its accuracy when taps go in attention's order. The order is as good as that of
-#   contributions or Shapley values, and close to the best there is.
+# - As it is, a network whose weights are sharp keeps most of its accuracy when taps go in attention's order. The order is
+#   close to the best there is.
 # - With a new head it hardly matters what goes: all orders end within about a point, but on CIFAR-10, where the last layer
 #   must stay.
 # - Taps cost little. What saves time is a shorter backbone, and attention does not say where it can end.
@@ -254,6 +260,8 @@ findings.show(findings_of(as_it_is, retrained, margin), headline(as_it_is, retra
 # ## What this does not show
 #
 # - Large networks. These have two to eight layers; in large language models there is more to cut, and more between the layers.
+# - How new heads vary on the frozen transformer: those of its five runs start from the same numbers and learn from the same
+#   hidden states, so that they are one head, and its interval has no width.
 # - Fine-tuning. The backbone stays as it was; trained on after the cut, it may win back what the tables show as lost.
 # - Sets of layers that an order does not reach. Orders are nested: what has gone stays away. The best subset is not, and is
 #   hardly better.
