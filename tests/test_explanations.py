@@ -79,11 +79,11 @@ def test_findings_of_faithfulness_are_paired_within_seeds() -> None:
 def test_tables_of_rankings_show_every_ranking_and_removal() -> None:
     table = measured(weight=0.6)
     assert list(explanations.removals(table).columns) == list(REMOVALS)
-    assert explanations.removals(table).loc["a", "zero"].startswith("0.20")
+    assert str(explanations.removals(table).loc["a", "zero"]).startswith("0.20")
     assert list(explanations.ranking_table(table, "mean").index) == list(explanations.RANKINGS)
     assert explanations.comparisons(table, "masked", "random", 0.01)["verdict"].tolist() == ["higher", "higher"]
     shown = explanations.numbers(fresh(0.01), {"given/own": "own, %"}, scale=100, digits=1)
-    assert shown.loc["a", "own, %"].startswith("81.0 [")
+    assert str(shown.loc["a", "own, %"]).startswith("81.0 [")
     assert explanations.by_layer(table, {"weight": "w"})["b"]["w"].shape == (SEEDS, 2)
     assert [e.mean for e in explanations.gains(table, "masked", ["random"])["less random"]] == pytest.approx(
         [0.2, 0.2], abs=0.003
@@ -116,7 +116,7 @@ def test_curves_follow_each_order_down_to_one_layer() -> None:
     assert three["deepest first"][0].tolist() == pytest.approx([42, 41, 40])
     assert three["best subset"][1].tolist() == pytest.approx([42.1, 41.1, 40.1])
     assert three["random"][0].tolist() == pytest.approx([42, (41 + 41 + 2) / 3, (40 + 1 + 1) / 3])
-    assert pruned.losses(shown, "attention").loc["4 layers", "1 left"].startswith("-3.0")
+    assert str(pruned.losses(shown, "attention").loc["4 layers", "1 left"]).startswith("-3.0")
     assert pruned.losses(shown, "attention").loc["3 layers", "3 left"] == ""
 
 
@@ -148,8 +148,8 @@ def test_a_cut_network_and_one_from_scratch_are_judged_on_the_same_examples() ->
     assert len(rows) == len(rows.unique()) == 4000
     shown = pruned.curves(CURVES, "retrained")
     table = pruned.shallower_table(shown, {"3 layers": {1: [Stored(0.7 + 0.01 * s) for s in range(SEEDS)]}})  # type: ignore[misc]
-    assert table.loc[("3 layers", 1), "from scratch, %"].startswith("71.5")
-    assert table.loc[("3 layers", 1), "difference"].startswith("+8.5")
+    assert str(table["from scratch, %"].iloc[0]).startswith("71.5")
+    assert str(table["difference"].iloc[0]).startswith("+8.5")
 
 
 def test_costs_are_shares_of_the_whole() -> None:
@@ -180,12 +180,12 @@ def test_figures_draw_every_line_and_interval() -> None:
     shown = explanations.by_layer(table, {"weight": "weight"})
     three = {n: {"weight": v["weight"], "direct": v["weight"] / 2, "total": v["weight"]} for n, v in shown.items()}
     fig = figures.direct_and_total(three)
-    assert [line.get_label() for line in fig.axes[0].lines if not line.get_label().startswith("_")] == [
+    assert [str(line.get_label()) for line in fig.axes[0].lines if not str(line.get_label()).startswith("_")] == [
         "weight", "direct", "total",
     ]  # fmt: skip
-    np.testing.assert_allclose(fig.axes[0].lines[2 * SEEDS + 1].get_ydata(), [0.1, 0.4])
+    assert np.asarray(fig.axes[0].lines[2 * SEEDS + 1].get_ydata()).tolist() == pytest.approx([0.1, 0.4])
     fig = figures.pruning_curves(pruned.curves(CURVES, "as_it_is"), "accuracy")
-    assert fig.axes[1].lines[0].get_xdata().tolist() == [4, 3, 2, 1]
-    assert fig.axes[0].lines[0].get_ydata().tolist() == pytest.approx([42.15, 41.15, 40.15])
+    assert np.asarray(fig.axes[1].lines[0].get_xdata()).tolist() == [4, 3, 2, 1]
+    assert np.asarray(fig.axes[0].lines[0].get_ydata()).tolist() == pytest.approx([42.15, 41.15, 40.15])
     left, right = fig.axes[0].get_xlim()
     assert left > right

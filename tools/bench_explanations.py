@@ -1,5 +1,6 @@
 """How long the measurements of the chapters on faithfulness and pruning take for one trained model."""
 
+from collections.abc import Callable
 from functools import partial
 
 from bench_tools import Row, interleave
@@ -18,7 +19,7 @@ def explanations(train: Examples, repeats: int) -> list[Row]:
         "3 layers": build_model(Run(), 784, 10),
         "8 layers": build_model(Run(hidden_dims=(128,) * 8), 784, 10),
     }
-    functions = {
+    functions: dict[str, Callable[[], object]] = {
         f"{measurement.name}, {depth}": partial(measurement, model, dataset)
         for depth, model in models.items()
         for measurement in (faithfulness, new_heads, pruning)
