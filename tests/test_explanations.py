@@ -155,8 +155,8 @@ def test_a_cut_network_and_one_from_scratch_are_judged_on_the_same_examples() ->
 def test_costs_are_shares_of_the_whole() -> None:
     cost: dict[str, Any] = {name: np.array([50.0, 75.0, 100.0]) for name in ("parameters", "ms_1", "ms_many")}
     table = pruned.cost_table(cost | {"multiply_adds": np.zeros(3), "batch": 256.0})
-    assert table.loc["up to layer 1"].tolist() == ["50 %", "–", "50 %", "50 %"]
-    assert table.loc["whole model"].tolist() == ["100", "–", "100.00 ms", "100.00 ms"]
+    assert table.T["up to layer 1"].to_list() == ["50 %", "–", "50 %", "50 %"]
+    assert table.T["whole model"].to_list() == ["100", "–", "100.00 ms", "100.00 ms"]
 
 
 def test_the_networks_have_the_settings_of_their_chapters() -> None:
