@@ -96,7 +96,8 @@ findings.in_plain_words(questions)
 #   ([redundancy](redundancy.ipynb)). Read the contribution $\alpha_i W z_i$ in place of the weight, and do not expect to learn
 #   more of an input than of its class ([faithfulness](faithfulness.ipynb)).
 # - **You want a smaller network.** Fit a head to each layer and cut behind the first that is good enough. Attention says
-#   which taps a head does not read; with a new head almost any can go ([pruning](pruning.ipynb)).
+#   which taps a head does not read; with a new head most can go, in any order, unless one layer alone knows the answer
+#   ([pruning](pruning.ipynb)).
 # - **You want to spot mistakes.** Use the network's confidence. The entropy of attention is a weaker sign wherever we
 #   compared the two ([depth profiles](depth_profiles.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
 # - **You use LAYA all the same.** Try narrow adapters first ([adapter capacity](adapter_capacity.ipynb)). Choose the

@@ -73,7 +73,9 @@ def test_findings_of_faithfulness_are_paired_within_seeds() -> None:
     assert own.number.mean == pytest.approx(2, abs=0.05)
     same = faithful_findings.findings_of(measured(weight=0.4), fresh(0.0), 0.01)
     assert {f.answer for f in same} == {"No: as much"}
-    assert "+0.20 to +0.20 of probability" in faithful_findings.headline(measured(weight=0.6))
+    said = faithful_findings.headline(measured(weight=0.6, class_mean=0.6), 0.01)
+    assert "random order does on 2 of them" in said
+    assert "of the predicted class on 0" in said
 
 
 def test_tables_of_rankings_show_every_ranking_and_removal() -> None:

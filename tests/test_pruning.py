@@ -222,8 +222,6 @@ def test_a_head_under_given_weights_mixes_by_these() -> None:
     h = [torch.randn(7, 8), torch.randn(7, 6)]
     first = head([*h, torch.tensor([1.0, 0.0]).expand(7, 2)]).logits
     torch.testing.assert_close(first, head.classifier(head.adapters[0](h[0])))
-    mixture = head.mixture([*h, torch.full((7, 2), 0.5)])
-    torch.testing.assert_close(mixture.logits(), head([*h, torch.full((7, 2), 0.5)]).logits)
 
 
 def test_examples_are_drawn_from_every_class_whatever_the_order_of_the_data() -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import rel_entr
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,6 +29,7 @@ from laya_nb.heads import DepthClassifier, LayerDropoutLAYAHead, Mixture
 TABULATED = 6  # layers up to which all subsets are evaluated once, and looked up
 CUTS = 4  # above that, so many numbers of first layers are taken away, not all
 PERMUTATIONS = 100  # of the weights, where there are more
+DRAWS = 4  # replacements for each example, where layers show another's
 REMOVALS = ("masked", "mean", "optimal constant", "resampled", "same class", "zero")
 ADVERSARY = 0.01  # how far an adversary may move the probabilities, as total variation distance
 
@@ -51,9 +53,7 @@ class Faithfulness:
 
 
 @torch.no_grad()
-def examine(
-    model: DepthClassifier, examples: Examples, reference: Examples, seed: int = 0, draws: int = 4
-) -> Faithfulness:
+def examine(model: DepthClassifier, examples: Examples, reference: Examples, seed: int = 0) -> Faithfulness:
     """Test whether the attention of a trained model tells which layers its predictions rest on.
 
     Rankings: by the weight; by the exact contribution to the margin; by exact Shapley values of the masked mixture;
@@ -72,7 +72,6 @@ def examine(
         examples: what is explained.
         reference: other examples, from which means and replacements are taken: training examples.
         seed: of random rankings and replacements.
-        draws: replacements for each example.
 
     Raises:
         ValueError: for a head without weights, or a single layer.
@@ -85,8 +84,12 @@ def examine(
     probabilities = F.softmax(mixture.logits(), dim=1)
     pair = attribution.pair_of_classes(mixture.logits())
     predicted = pair[:, 0]
-    own, baselines = mixture.weights.mean(dim=1), _baselines(head.mixture(others), predicted)
-    removals = _removals(model, states, others, reference.y, predicted, seed, draws)
+    own, baselines = mixture.weights.mean(dim=1), mean_weights(head.mixture(others), predicted)
+    generator = torch.Generator().manual_seed(seed)
+    anyone = removal.draw_rows(torch.zeros_like(predicted), torch.zeros_like(reference.y), DRAWS, generator)
+    guesses = head(others).logits.argmax(dim=1)
+    same = removal.draw_rows(predicted, guesses, DRAWS, generator)
+    removals = _removals(model, states, others, reference.y, anyone, same)
     chance = {name: _of_class(way, predicted, layers) for name, way in removals.items()}
     mean = [h.mean(dim=0) for h in others]
     rankings = {
@@ -115,7 +118,8 @@ def examine(
     }.items():
         numbers[f"accuracy: {name}"] = float((mixture.logits(weights).argmax(1) == examples.y).float().mean())
     by_layer = {name: rankings[name].mean(dim=0).numpy() for name in ("weight", "contribution", "shapley")}
-    by_layer |= _effects(model, states, others, chance["resampled"], predicted, seed, draws)
+    swapped = removal.tail_swapped(head, states, others, anyone)
+    by_layer |= _effects(chance["resampled"], swapped, predicted)
     return Faithfulness(pd.DataFrame(rows), numbers, pd.DataFrame(by_layer, index=list(head.names)))
 
 
@@ -132,14 +136,14 @@ def adversarial_weights(mixture: Mixture, distance: float = ADVERSARY, steps: in
     Searched on straight lines from the weights to each single layer and to equal weights, `steps` points on each: for
     two layers that is every choice, for more a lower bound of what an adversary finds (the test of arXiv 1902.10186).
     """
-    own, layers = mixture.weights, mixture.weights.shape[-1]
-    before = F.softmax(mixture.logits(), dim=1)
+    own, layers, logits = mixture.weights, mixture.weights.shape[-1], mixture.logits()
+    before = F.softmax(logits, dim=1)
     best, furthest = own.clone(), own.new_zeros(len(own))
     for end in [*torch.eye(layers, dtype=own.dtype), torch.full((layers,), 1 / layers, dtype=own.dtype)]:
         towards = mixture.logits(end.expand_as(own))
         for share in torch.linspace(0, 1, steps + 1)[1:].tolist():
             # logits are linear in the weights
-            after = F.softmax((1 - share) * mixture.logits() + share * towards, dim=1)
+            after = F.softmax((1 - share) * logits + share * towards, dim=1)
             weights = (1 - share) * own + share * end
             found = jensen_shannon(own, weights).mean(dim=1)
             better = (total_variation(before, after) <= distance) & (found > furthest)
@@ -155,11 +159,14 @@ def total_variation(p: Tensor, q: Tensor) -> Tensor:
 def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
     """Jensen-Shannon divergence over the last axis, in nats: from 0 to log 2."""
     middle = (p + q) / 2
-    return sum(torch.special.xlogy(x, x / middle.clamp(min=1e-30)).sum(dim=-1) for x in (p, q)) / 2
+    return torch.as_tensor(rel_entr(p, middle) + rel_entr(q, middle)).sum(dim=-1) / 2
 
 
-def _baselines(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
-    """The mean weights of reference examples, of the same predicted class and of all: (N, M, L) each."""
+def mean_weights(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
+    """The mean weights of the mixture's examples, for N others: (N, M, L) each.
+
+    "class mean" is over those that the model puts into the same class, "constant" over all.
+    """
     constant = mixture.weights.mean(dim=0)
     guesses = mixture.logits().argmax(dim=1)
     classes = [
@@ -170,13 +177,9 @@ def _baselines(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
 
 
 def _removals(
-    model: DepthClassifier, states: list[Tensor], others: list[Tensor], labels: Tensor, predicted: Tensor, seed: int,
-    draws: int,
-) -> dict[str, removal.Removal]:  # fmt: skip
-    head, generator = model.head, torch.Generator().manual_seed(seed)
-    guesses = head(others).logits.argmax(dim=1)
-    anyone = removal.draw_rows(torch.zeros_like(predicted), torch.zeros_like(guesses), draws, generator)
-    same = removal.draw_rows(predicted, guesses, draws, generator)
+    model: DepthClassifier, states: list[Tensor], others: list[Tensor], labels: Tensor, anyone: Tensor, same: Tensor
+) -> dict[str, removal.Removal]:
+    head = model.head
     with torch.enable_grad():
         constants = removal.optimal_constants(head, others, labels)
     ways = {
@@ -238,20 +241,17 @@ def _permuted(mixture: Mixture, before: Tensor, seed: int) -> float:
     return float(moved.quantile(0.5, dim=0).mean())
 
 
-def _effects(
-    model: DepthClassifier, states: list[Tensor], others: list[Tensor], resampled: Callable[[Tensor], Tensor],
-    predicted: Tensor, seed: int, draws: int,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """What resampling one layer takes from the probability of the predicted class, (L,): directly, and in all."""
-    layers = len(states)
+def _effects(resampled: Callable[[Tensor], Tensor], swapped: Tensor, predicted: Tensor) -> dict[str, np.ndarray]:
+    """What resampling one layer takes from the probability of the predicted class, (L,): directly, and in all.
+
+    Args:
+        resampled: from `kept` to that probability.
+        swapped: probabilities (N, L, C) with another's output from layer i on.
+        predicted: (N,).
+    """
+    layers = swapped.shape[1]
     kept = torch.ones(len(predicted), layers, dtype=torch.bool)
-    whole = resampled(kept)
-    generator = torch.Generator().manual_seed(seed)
-    rows = removal.draw_rows(torch.zeros_like(predicted), torch.zeros(len(others[0])), draws, generator)
-    swapped = removal.tail_swapped(model.head, states, others, rows)
-    total = [whole - swapped[:, i].gather(1, predicted[:, None]).squeeze(1) for i in range(layers)]
-    direct = [whole - resampled(kept & (torch.arange(layers) != i)) for i in range(layers)]
-    return {
-        "direct": torch.stack([effect.mean() for effect in direct]).numpy(),
-        "total": torch.stack([effect.mean() for effect in total]).numpy(),
-    }
+    whole = resampled(kept).mean()
+    total = whole - swapped.gather(2, predicted[:, None, None].expand(-1, layers, 1)).squeeze(2).mean(dim=0)
+    direct = [whole - resampled(kept & (torch.arange(layers) != i)).mean() for i in range(layers)]
+    return {"direct": torch.stack(direct).numpy(), "total": total.numpy()}

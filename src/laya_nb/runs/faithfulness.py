@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laya_nb.analysis.faithfulness import Faithfulness, adversarial_weights, examine
+from laya_nb.analysis.faithfulness import Faithfulness, adversarial_weights, examine, mean_weights
 from laya_nb.backbones import FrozenFeatures
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, EqualMixHead, LAYAHead, LayerDropoutLAYAHead, Mixture
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import GivenWeightsHead, hidden_dataset, some, train_head
+from laya_nb.runs.new_heads import GivenWeightsHead, accuracy, hidden_dataset, some, train_head
 
 D_STAR = 96  # of new heads on a network whose own head has no adapters
 EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
@@ -47,7 +47,7 @@ def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     mixtures = [_mixture(model, part) for part in (states.train, states.test)]
     d_star = head.classifier.in_features if isinstance(head, LAYAHead | EqualMixHead) else D_STAR
     classes, seed = head.num_classes, 0
-    found = {"own": _accuracy(mixtures[1].logits(), states.test)}
+    found = {"own": accuracy(mixtures[1].logits(), states.test.y)}
     for name, (train, test) in _given(*mixtures).items():
         given = Dataset(
             states.name, states.source, states.classes,
@@ -55,11 +55,11 @@ def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
             Examples(torch.cat([states.test.x, test], dim=1), states.test.y),
         )  # fmt: skip
         trained = train_head(GivenWeightsHead((*widths, len(widths)), classes, d_star), given, seed)
-        found[f"given/{name}"] = _accuracy(trained(given.test.x).logits, given.test)
+        found[f"given/{name}"] = accuracy(trained(given.test.x).logits, given.test.y)
     equal = train_head(EqualMixHead(widths, classes, d_star), states, seed)
-    found["equal"] = _accuracy(equal(states.test.x).logits, states.test)
+    found["equal"] = accuracy(equal(states.test.x).logits, states.test.y)
     dropout = train_head(LayerDropoutLAYAHead(widths, classes, d_star), states, seed)
-    found["dropout"] = _accuracy(dropout(states.test.x).logits, states.test)
+    found["dropout"] = accuracy(dropout(states.test.x).logits, states.test.y)
     examined = examine(dropout, some(states.test, EXAMPLES), some(states.train, EXAMPLES))
     return found | {f"dropout/{name}": value for name, value in flat(examined).items()}
 
@@ -75,17 +75,14 @@ def _given(train: Mixture, test: Mixture) -> dict[str, tuple[Tensor, Tensor]]:
     own = [mixture.weights.mean(dim=1) for mixture in (train, test)]
     guesses = [mixture.logits().argmax(dim=1) for mixture in (train, test)]
     everyone = [torch.zeros_like(guess) for guess in guesses]
-    constant = own[0].mean(dim=0)
-    by_class = torch.stack(
-        [own[0][guesses[0] == c].mean(dim=0) if (guesses[0] == c).any() else constant for c in range(len(train.bias))]
-    )
+    means = [mean_weights(train, guess) for guess in guesses]
     generator = torch.Generator().manual_seed(0)
     return {
-        "own": (own[0], own[1]),
+        "own": _pairs(own),
         "shuffled within class": _pairs(_shuffled(own, guesses, generator)),
         "shuffled": _pairs(_shuffled(own, everyone, generator)),
-        "class mean": (by_class[guesses[0]], by_class[guesses[1]]),
-        "constant": (constant.expand_as(own[0]), constant.expand_as(own[1])),
+        "class mean": _pairs([mean["class mean"].mean(dim=1) for mean in means]),
+        "constant": _pairs([mean["constant"].mean(dim=1) for mean in means]),
         "adversary": _pairs([adversarial_weights(one, steps=10)[0].mean(dim=1) for one in (train, test)]),
     }
 
@@ -104,7 +101,3 @@ def _shuffled(weights: list[Tensor], groups: list[Tensor], generator: torch.Gene
             shuffled[(group == c).nonzero().flatten()] = values[order[group[order] == c]]
         found.append(shuffled)
     return found
-
-
-def _accuracy(logits: Tensor, part: Examples) -> float:
-    return float((logits.argmax(dim=1) == part.y).float().mean())

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from laya_nb.backbones import FrozenFeatures
 from laya_nb.data import Dataset, Examples
-from laya_nb.heads import DepthClassifier, Head, HeadOutput, Mixture
-from laya_nb.heads.base import adapt, linear_adapters, mixture_of, weighted_sum
+from laya_nb.heads import DepthClassifier, Head, HeadOutput
+from laya_nb.heads.base import adapt, linear_adapters, weighted_sum
 from laya_nb.support import keras_defaults, seeds
 from laya_nb.training import TrainingConfig, fit
 from laya_nb.training.predict import EVALUATION_BATCH
@@ -32,11 +32,6 @@ class GivenWeightsHead(Head):
         self.check(hidden_states)
         *states, weights = hidden_states
         return HeadOutput(self.classifier(weighted_sum(weights, adapt(self.adapters, states))), weights)
-
-    def mixture(self, hidden_states: Sequence[Tensor]) -> Mixture:
-        """logits = sum_i weight_i (W z_i) + b."""
-        *states, weights = hidden_states
-        return mixture_of(weights, adapt(self.adapters, states), self.classifier)
 
 
 @torch.no_grad()
@@ -96,3 +91,8 @@ def some(examples: Examples, count: int) -> Examples:
     """At most `count` examples (`some_rows`)."""
     rows = some_rows(len(examples.y), count)
     return Examples(examples.x[rows], examples.y[rows])
+
+
+def accuracy(logits: Tensor, y: Tensor) -> float:
+    """The share of examples that logits (N, C) put into their class."""
+    return float((logits.argmax(dim=1) == y).float().mean())

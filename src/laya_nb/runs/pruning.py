@@ -18,7 +18,7 @@ from laya_nb.features import encoders
 from laya_nb.heads import DepthClassifier
 from laya_nb.runs import catalog
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import hidden_dataset, select, some, train_head
+from laya_nb.runs.new_heads import accuracy, hidden_dataset, select, some, train_head
 from laya_nb.support import seeds
 
 LEARN_FROM = 20_000  # training examples from which heads are trained anew
@@ -51,7 +51,9 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     chosen_on, as_it_is = np.zeros((2, len(subsets)), dtype=np.float32)
     kept = [torch.nonzero(subset).flatten().tolist() for subset in subsets]
     for row, stay in enumerate(kept):
-        chosen_on[row], as_it_is[row] = (_accuracy(head, stay, means, part, widths) for part in (choosing, judging))
+        chosen_on[row], as_it_is[row] = (
+            _pruned_accuracy(head, stay, means, part, widths) for part in (choosing, judging)
+        )
     rng = np.random.default_rng(seeds.stream_seed(0, "pruning"))
     randoms = {f"random/{i}": rng.random(layers).astype(np.float32) for i in range(RANDOM_ORDERS)}
     orders = [removal_order(scores[name].to_numpy()) for name in scores] + [removal_order(r) for r in randoms.values()]
@@ -63,7 +65,7 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
         part = select(states, widths, stay)
         trained = train_head(head.pruned(stay, means), part, seed=0)
         test = select(Dataset("", "", dataset.classes, judging, judging), widths, stay).test
-        retrained[row] = float((trained(test.x).logits.argmax(dim=1) == test.y).float().mean())
+        retrained[row] = accuracy(trained(test.x).logits, test.y)
     return {
         "chosen_on": chosen_on, "as_it_is": as_it_is, "retrained": retrained, "classes": classes, **randoms,
         **{f"score/{name}": scores[name].to_numpy("float32") for name in scores},
@@ -158,9 +160,9 @@ def _interleaved(versions: list[Callable[[Any], object]], x: Any, repeats: int) 
 
 
 @torch.no_grad()
-def _accuracy(head: Any, stay: list[int], means: list[Tensor], part: Examples, widths: tuple[int, ...]) -> float:
+def _pruned_accuracy(head: Any, stay: list[int], means: list[Tensor], part: Examples, widths: tuple[int, ...]) -> float:
     if not stay:
         return float("nan")
     parts = part.x.split(list(widths), dim=1)
     logits = head.pruned(stay, means)([parts[i] for i in stay]).logits
-    return float((logits.argmax(dim=1) == part.y).float().mean())
+    return accuracy(logits, part.y)

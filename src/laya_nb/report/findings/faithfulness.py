@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from laya_nb.analysis.statistics import Comparison, compare, estimate
+from laya_nb.analysis.statistics import Comparison, compare
 from laya_nb.report import explanations
 from laya_nb.report.findings.base import Finding, number
 
@@ -90,24 +90,17 @@ def sentences(table: pd.DataFrame, margin: float) -> dict[str, str]:
     return said
 
 
-def headline(table: pd.DataFrame) -> str:
-    """The chapter's outcome in one line: what the weights tell beyond the class, over all networks."""
-    gains = [
-        (explanations.scores(group, "weight", "masked") - explanations.scores(group, "class mean", "masked")).mean()
-        for _, group in table.groupby("network", sort=False)
-    ]
-    constant = [
-        (explanations.scores(group, "weight", "masked") - explanations.scores(group, "constant", "masked")).mean()
-        for _, group in table.groupby("network", sort=False)
-    ]
+def headline(table: pd.DataFrame, margin: float) -> str:
+    """The chapter's outcome in one line: on how many networks the weights beat each baseline."""
+    won = {
+        baseline: sum(
+            comparison.verdict() == "higher"
+            for comparison in explanations.against(table, "masked", baseline, margin).values()
+        )
+        for baseline in ("random", "constant", "class mean")
+    }
     return (
-        f"On {len(gains)} networks, taking away the layers with the most weight moves the prediction; the weights of a "
-        f"single input add {min(constant):+.2f} to {max(constant):+.2f} of probability over the mean weights, and "
-        f"{min(gains):+.2f} to {max(gains):+.2f} over those of its class"
+        f"{table['network'].nunique()} networks: LAYA's weights were shown to tell which layers the head reads better "
+        f"than a random order does on {won['random']} of them, better than the mean weights of all inputs on "
+        f"{won['constant']}, and better than those of the predicted class on {won['class mean']}"
     )
-
-
-def share_of_runs(values: np.ndarray) -> str:
-    """A share over runs, for a sentence: "93 % [91, 95]"."""
-    e = estimate(100 * np.asarray(values, dtype=float))
-    return f"{e.mean:.0f} % [{e.low:.0f}, {e.high:.0f}]"
