@@ -345,6 +345,15 @@ def test_an_adversary_stays_within_its_bound_and_finds_the_far_end_of_two_equal_
     assert distance.item() == pytest.approx(math.log(2))
 
 
+def test_the_divergence_is_scipys() -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    p, q = torch.rand(20, 5).double().softmax(-1), torch.rand(20, 5).double().softmax(-1)
+    assert faithfulness.jensen_shannon(p, q).tolist() == pytest.approx(list(jensenshannon(p, q, axis=-1) ** 2))
+    far = faithfulness.jensen_shannon(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
+    assert far.item() == pytest.approx(math.log(2))
+
+
 def test_permuted_weights_move_nothing_where_layers_are_equal() -> None:
     weights = torch.tensor([[[0.7, 0.2, 0.1]]])
     equal = Mixture(weights, torch.ones(1, 1, 3, 2), torch.zeros(2))

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import rel_entr
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -158,8 +157,8 @@ def total_variation(p: Tensor, q: Tensor) -> Tensor:
 
 def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
     """Jensen-Shannon divergence over the last axis, in nats: from 0 to log 2."""
-    middle = (p + q) / 2
-    return torch.as_tensor(rel_entr(p, middle) + rel_entr(q, middle)).sum(dim=-1) / 2
+    middle = ((p + q) / 2).clamp(min=torch.finfo(p.dtype).tiny)
+    return (torch.special.xlogy(p, p / middle) + torch.special.xlogy(q, q / middle)).sum(dim=-1) / 2
 
 
 def mean_weights(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
