@@ -77,6 +77,17 @@ def test_the_logits_are_a_sum_over_layers(head: Head) -> None:
 
 @every_head
 @torch.no_grad()
+def test_a_head_in_two_steps_is_the_head(head: Head) -> None:
+    adapters, rest = head.split()
+    z = [adapter(h) for adapter, h in zip(adapters, states(), strict=True)]
+    torch.testing.assert_close(rest(z).logits, head(states()).logits)
+    assert isinstance(rest, type(head))
+    assert head.in_dims == WIDTHS  # and stays whole
+    torch.testing.assert_close(head(states()).logits, head.mixture(states()).logits())
+
+
+@every_head
+@torch.no_grad()
 def test_a_masked_layer_has_no_weight_and_the_others_keep_their_proportion(head: Head) -> None:
     mixture = head.mixture(states())
     kept = torch.tensor([True, False, True]).expand(N, 3)
@@ -307,6 +318,18 @@ def test_all_rankings_ways_and_numbers_are_there_and_are_no_nan() -> None:
     assert found.numbers["accuracy: own"] <= 1
     assert 0 <= found.numbers["permuted"] <= 1
     assert 0 <= found.numbers["adversary"] <= math.log(2)
+
+
+def test_rankings_can_be_judged_by_some_ways_of_removal_alone() -> None:
+    head = LayerDropoutLAYAHead((CLASSES,) * 3, CLASSES, 5)
+    every, some = examine(head), examine(head, removals=["dropped", "zero"])
+    assert set(some.rankings["removal"]) == {"dropped", "zero"}
+    for way in ("dropped", "zero"):
+        assert score(some, "shapley", way) == score(every, "shapley", way)
+    assert dict(some.numbers) == dict(every.numbers)
+    assert some.layers.equals(every.layers)
+    with pytest.raises(ValueError, match="'dropped'"):
+        examine(LAYAHead((CLASSES,) * 3, CLASSES, 5), removals=["dropped"])
 
 
 def test_a_table_of_all_subsets_gives_what_the_way_itself_gives(monkeypatch: pytest.MonkeyPatch) -> None:

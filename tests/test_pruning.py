@@ -222,6 +222,20 @@ def test_a_head_under_given_weights_mixes_by_these() -> None:
     h = [torch.randn(7, 8), torch.randn(7, 6)]
     first = head([*h, torch.tensor([1.0, 0.0]).expand(7, 2)]).logits
     torch.testing.assert_close(first, head.classifier(head.adapters[0](h[0])))
+    z = [adapter(x) for adapter, x in zip(head.adapters, h, strict=True)]
+    mixed = head([*h, torch.tensor([0.3, 0.7]).expand(7, 2)]).logits
+    torch.testing.assert_close(mixed, head.classifier(0.3 * z[0] + 0.7 * z[1]))
+
+
+def test_new_heads_over_a_frozen_network_differ_from_run_to_run() -> None:
+    """Their hidden states are the same in all runs; those of trained backbones are not."""
+    torch.manual_seed(0)
+    frozen = [DepthClassifier(FrozenFeatures((8, 8)), LAYAHead((8, 8), CLASSES, 5)) for _ in range(2)]
+    first, second = (new_heads.head_seed(one) for one in frozen)
+    assert first != second
+    assert new_heads.head_seed(frozen[0]) == first
+    assert new_heads.head_seed(model(depth=3)) == new_heads.head_seed(model(depth=2)) == 0
+    assert new_heads.own_seed(model(depth=3)) != 0
 
 
 def test_examples_are_drawn_from_every_class_whatever_the_order_of_the_data() -> None:

@@ -12,8 +12,9 @@ predicted class.
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 from laya_nb.analysis import attribution, removal
 from laya_nb.data import Examples
 from laya_nb.heads import DepthClassifier, LayerDropoutLAYAHead, Mixture
+from laya_nb.support.checks import check_choice
 
 TABULATED = 6  # layers up to which all subsets are evaluated once, and looked up
 CUTS = 4  # above that, so many numbers of first layers are taken away, not all
@@ -52,7 +54,13 @@ class Faithfulness:
 
 
 @torch.no_grad()
-def examine(model: DepthClassifier, examples: Examples, reference: Examples, seed: int = 0) -> Faithfulness:
+def examine(
+    model: DepthClassifier,
+    examples: Examples,
+    reference: Examples,
+    seed: int = 0,
+    removals: Sequence[str] | None = None,
+) -> Faithfulness:
     """Test whether the attention of a trained model tells which layers its predictions rest on.
 
     Rankings: by the weight; by the exact contribution to the margin; by exact Shapley values of the masked mixture;
@@ -71,12 +79,14 @@ def examine(model: DepthClassifier, examples: Examples, reference: Examples, see
         examples: what is explained.
         reference: other examples, from which means and replacements are taken: training examples.
         seed: of random rankings and replacements.
+        removals: the ways of removal by which rankings are judged; all that the head knows, by default.
 
     Raises:
-        ValueError: for a head without weights, or a single layer.
+        ValueError: for a head without weights, a single layer, or a way of removal that the head does not know.
     """
     model.eval()
-    head, states, others = model.head, model.backbone(examples.x), model.backbone(reference.x)
+    head = model.head
+    states, others = model.backbone(examples.x), model.backbone(reference.x)
     mixture, layers = head.mixture(states), len(states)
     if layers < 2:
         raise ValueError("the head reads one layer alone: whether it is the right one cannot be asked; at least 2")
@@ -88,24 +98,46 @@ def examine(model: DepthClassifier, examples: Examples, reference: Examples, see
     anyone = removal.draw_rows(torch.zeros_like(predicted), torch.zeros_like(reference.y), DRAWS, generator)
     guesses = head(others).logits.argmax(dim=1)
     same = removal.draw_rows(predicted, guesses, DRAWS, generator)
-    removals = _removals(model, states, others, reference.y, anyone, same)
-    chance = {name: _of_class(way, predicted, layers) for name, way in removals.items()}
     mean = [h.mean(dim=0) for h in others]
+    # From here on layers are put in and taken out again and again: what each is made into alone is computed once.
+    adapters, rest = head.split()
+
+    def adapt(shown: removal.States) -> list[Tensor]:
+        return [adapter(h) for adapter, h in zip(adapters, shown, strict=True)]
+
+    z, z_others, z_mean = adapt(states), adapt(others), adapt(mean)
+    ways: dict[str, Callable[[], removal.Removal]] = {
+        "masked": lambda: removal.masked(rest, z),
+        "mean": lambda: removal.replaced(rest, z, z_mean),
+        "optimal constant": lambda: removal.replaced(
+            rest, z, adapt(removal.optimal_constants(head, others, reference.y))
+        ),
+        "resampled": lambda: removal.resampled(rest, z, z_others, anyone),
+        "same class": lambda: removal.resampled(rest, z, z_others, same),
+        "zero": lambda: removal.replaced(rest, z, adapt([torch.zeros_like(h) for h in mean])),
+    }
+    if isinstance(rest, LayerDropoutLAYAHead):
+        ways["dropped"] = partial(removal.dropped, rest, z)
+    wanted = list(ways) if removals is None else list(removals)
+    for name in wanted:
+        check_choice("removals", name, list(ways))
+    needed = dict.fromkeys([*wanted, "masked", "resampled"])
+    chance = {name: _of_class(ways[name](), predicted, layers) for name in needed}
     rankings = {
         "weight": own,
         "contribution": attribution.contributions(mixture, pair),
         "shapley": attribution.shapley_values(chance["masked"], len(own), layers, seed=seed),
-        "integrated gradients": attribution.integrated_gradients(head, states, mean, pair),
+        "integrated gradients": attribution.integrated_gradients(rest, z, z_mean, pair),
         "gradient x input": attribution.gradient_times_input(head, states, pair),
         "class mean": baselines["class mean"].mean(dim=1),
         "constant": baselines["constant"].mean(dim=1),
         "random": torch.rand(own.shape, generator=torch.Generator().manual_seed(seed)),
     }
-    rows = [
-        {"ranking": ranking, "removal": way} | _eraser(of_class, order)
-        for way, of_class in chance.items()
-        for ranking, order in rankings.items()
-    ]
+    rows = []
+    for way in wanted:
+        whole = chance[way](torch.ones_like(own, dtype=torch.bool))
+        for ranking, order in rankings.items():
+            rows.append({"ranking": ranking, "removal": way} | _eraser(chance[way], whole, order))
     numbers = _agreements(rankings) | {
         "permuted": _permuted(mixture, probabilities, seed),
         "adversary": float(adversarial_weights(mixture)[1].mean()),
@@ -117,7 +149,7 @@ def examine(model: DepthClassifier, examples: Examples, reference: Examples, see
     }.items():
         numbers[f"accuracy: {name}"] = float((mixture.logits(weights).argmax(1) == examples.y).float().mean())
     by_layer = {name: rankings[name].mean(dim=0).numpy() for name in ("weight", "contribution", "shapley")}
-    swapped = removal.tail_swapped(head, states, others, anyone)
+    swapped = removal.tail_swapped(rest, z, z_others, anyone)
     by_layer |= _effects(chance["resampled"], swapped, predicted)
     return Faithfulness(pd.DataFrame(rows), numbers, pd.DataFrame(by_layer, index=list(head.names)))
 
@@ -175,25 +207,6 @@ def mean_weights(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
     return {"class mean": torch.stack(classes)[predicted], "constant": constant.expand(len(predicted), -1, -1)}
 
 
-def _removals(
-    model: DepthClassifier, states: list[Tensor], others: list[Tensor], labels: Tensor, anyone: Tensor, same: Tensor
-) -> dict[str, removal.Removal]:
-    head = model.head
-    with torch.enable_grad():
-        constants = removal.optimal_constants(head, others, labels)
-    ways = {
-        "masked": removal.masked(head, states),
-        "mean": removal.replaced(head, states, [h.mean(dim=0) for h in others]),
-        "optimal constant": removal.replaced(head, states, constants),
-        "resampled": removal.resampled(head, states, others, anyone),
-        "same class": removal.resampled(head, states, others, same),
-        "zero": removal.replaced(head, states, [torch.zeros_like(h) for h in states]),
-    }
-    if isinstance(head, LayerDropoutLAYAHead):
-        ways["dropped"] = removal.dropped(head, states)
-    return ways
-
-
 def _of_class(way: removal.Removal, predicted: Tensor, layers: int) -> Callable[[Tensor], Tensor]:
     """From `kept` (N, L) to the predicted class's probability, (N,); for few layers from a table of all subsets."""
 
@@ -207,10 +220,10 @@ def _of_class(way: removal.Removal, predicted: Tensor, layers: int) -> Callable[
     return lambda kept: table[(kept * powers).sum(dim=1), examples]
 
 
-def _eraser(of_class: Callable[[Tensor], Tensor], order: Tensor) -> dict[str, float]:
-    """Comprehensiveness and sufficiency of a ranking, means over examples and numbers of first layers."""
+def _eraser(of_class: Callable[[Tensor], Tensor], whole: Tensor, order: Tensor) -> dict[str, float]:
+    """Comprehensiveness and sufficiency of a ranking, means over examples and numbers of first layers; `whole` (N,) is
+    the probability with all layers."""
     layers = order.shape[1]
-    whole = of_class(torch.ones_like(order, dtype=torch.bool))
     cuts = np.unique(np.linspace(1, layers - 1, layers - 1 if layers <= TABULATED else CUTS).round().astype(int))
     chosen = [first_layers(order, int(k)) for k in cuts]
     return {

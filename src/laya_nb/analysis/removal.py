@@ -90,19 +90,22 @@ def draw_rows(groups: Tensor, donor_groups: Tensor, draws: int, generator: torch
     return torch.multinomial(fits.float(), draws, replacement=True, generator=generator)
 
 
+@torch.enable_grad()
 def optimal_constants(head: Head, states: States, labels: Tensor, steps: int = 60) -> list[Tensor]:
     """For every layer the vector (d_i,) that costs least when it stands in for the layer in all examples.
 
     Found by Adam on the cross-entropy, from the mean on, for each layer with the others as they are (the optimal
     constant of arXiv 2409.09951).
     """
+    adapters, head = head.split()
+    adapted = [adapter(h).detach() for adapter, h in zip(adapters, states, strict=True)]
     found = []
     for layer, h in enumerate(states):
         constant = h.mean(dim=0).clone().requires_grad_()
         optimizer = torch.optim.Adam([constant], lr=0.05 * float(h.std().clamp(min=1e-6)))
         best, lowest = constant.detach().clone(), torch.inf
         for _ in range(steps):
-            shown = [*states[:layer], constant.expand_as(h), *states[layer + 1 :]]
+            shown = [*adapted[:layer], adapters[layer](constant).expand_as(adapted[layer]), *adapted[layer + 1 :]]
             loss = F.cross_entropy(head(shown).logits, labels)
             if loss.item() < lowest:
                 best, lowest = constant.detach().clone(), loss.item()

@@ -1,5 +1,6 @@
 """What all heads share. A head maps the hidden states of all layers of a backbone to `HeadOutput`."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -118,6 +119,14 @@ class Head(nn.Module):
             "ScalarMixHead, EqualMixHead and AttentiveFusionHead do, and so does a head of yours with a `mixture`"
         )
 
+    def split(self) -> tuple[nn.ModuleList, "Head"]:
+        """What is done to each layer alone, and a head for what comes of it, with the same parameters.
+
+        The second on what the first makes of h_1..h_L gives what this head gives on h_1..h_L. Whoever changes one layer
+        again and again computes the others once. By default nothing is done to a layer alone.
+        """
+        return nn.ModuleList(nn.Identity() for _ in self.in_dims), self
+
     def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "Head":
         """A smaller head, trained no further, that reads some of the layers alone. Heads that weigh layers have it.
 
@@ -134,6 +143,15 @@ class Head(nn.Module):
 def linear_adapters(in_dims: Sequence[int], d_star: int) -> nn.ModuleList:
     """One linear layer per hidden state, to the common width d*."""
     return nn.ModuleList(nn.Linear(width, d_star) for width in in_dims)
+
+
+def split_adapters(head: Head, adapters: nn.ModuleList, d_star: int) -> tuple[nn.ModuleList, Head]:
+    """`Head.split` of a head that begins with linear adapters to d*."""
+    rest = copy.copy(head)
+    rest.__dict__["_modules"] = dict(head._modules)  # the copy shares the modules, not the dictionary of them
+    rest.in_dims = (d_star,) * len(head.in_dims)
+    rest.adapters = nn.ModuleList(nn.Identity() for _ in head.in_dims)
+    return adapters, rest
 
 
 def adapt(adapters: nn.ModuleList, hidden_states: Sequence[Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ from laya_nb.heads.base import (
     count_parameters,
     linear_adapters,
     mixture_of,
+    split_adapters,
     weighted_sum,
 )
 from laya_nb.heads.laya import LAYAHead
@@ -120,6 +121,10 @@ class EqualMixHead(Head):
         attention = self(hidden_states).attention
         assert attention is not None
         return mixture_of(attention, adapt(self.adapters, hidden_states), self.classifier)
+
+    def split(self) -> tuple[nn.ModuleList, Head]:
+        """The adapters, and the head for z_1..z_L."""
+        return split_adapters(self, self.adapters, self.classifier.in_features)
 
     @torch.no_grad()
     def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "EqualMixHead":

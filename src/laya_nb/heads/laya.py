@@ -7,7 +7,16 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from laya_nb.heads.base import Head, HeadOutput, Mixture, adapt, linear_adapters, mixture_of, weighted_sum
+from laya_nb.heads.base import (
+    Head,
+    HeadOutput,
+    Mixture,
+    adapt,
+    linear_adapters,
+    mixture_of,
+    split_adapters,
+    weighted_sum,
+)
 from laya_nb.support.checks import check_choice, check_integer, check_positive
 
 
@@ -72,6 +81,10 @@ class LAYAHead(Head):
         """logits = sum_i alpha_i (W z_i) + b."""
         z, attention, _ = self._weighed(hidden_states)
         return mixture_of(attention, z, self.classifier)
+
+    def split(self) -> tuple[nn.ModuleList, Head]:
+        """The adapters, and the head for z_1..z_L."""
+        return split_adapters(self, self.adapters, self.classifier.in_features)
 
     @torch.no_grad()
     def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "LAYAHead":

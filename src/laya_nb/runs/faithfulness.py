@@ -10,7 +10,7 @@ from laya_nb.backbones import FrozenFeatures
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, EqualMixHead, LAYAHead, LayerDropoutLAYAHead, Mixture
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import GivenWeightsHead, accuracy, hidden_dataset, some, train_head
+from laya_nb.runs.new_heads import GivenWeightsHead, accuracy, head_seed, hidden_dataset, some, train_head
 
 D_STAR = 96  # of new heads on a network whose own head has no adapters
 EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
@@ -33,7 +33,7 @@ def flat(found: Faithfulness) -> dict[str, Any]:
     return values | {f"layers/{name}": found.layers[name].to_numpy("float32") for name in found.layers}
 
 
-@measurement(version=2)
+@measurement(version=3)
 def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """Heads trained anew on the model's hidden states: test accuracies, and the faithfulness of one.
 
@@ -46,7 +46,7 @@ def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     head, widths = model.head, model.head.in_dims
     mixtures = [_mixture(model, part) for part in (states.train, states.test)]
     d_star = head.classifier.in_features if isinstance(head, LAYAHead | EqualMixHead) else D_STAR
-    classes, seed = head.num_classes, 0
+    classes, seed = head.num_classes, head_seed(model)
     found = {"own": accuracy(mixtures[1].logits(), states.test.y)}
     for name, (train, test) in _given(*mixtures).items():
         given = Dataset(
@@ -60,7 +60,7 @@ def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     found["equal"] = accuracy(equal(states.test.x).logits, states.test.y)
     dropout = train_head(LayerDropoutLAYAHead(widths, classes, d_star), states, seed)
     found["dropout"] = accuracy(dropout(states.test.x).logits, states.test.y)
-    examined = examine(dropout, some(states.test, EXAMPLES), some(states.train, EXAMPLES))
+    examined = examine(dropout, some(states.test, EXAMPLES), some(states.train, EXAMPLES), removals=["dropped"])
     return found | {f"dropout/{name}": value for name, value in flat(examined).items()}
 
 

@@ -18,7 +18,7 @@ from laya_nb.features import encoders
 from laya_nb.heads import DepthClassifier
 from laya_nb.runs import catalog
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import accuracy, hidden_dataset, select, some, train_head
+from laya_nb.runs.new_heads import accuracy, head_seed, hidden_dataset, own_seed, select, some, train_head
 from laya_nb.support import seeds
 
 LEARN_FROM = 20_000  # training examples from which heads are trained anew
@@ -29,18 +29,18 @@ ALL_RETRAINED = 3  # layers up to which a head is trained anew for every subset
 REPEATS = 15
 
 
-@measurement(version=3)
+@measurement(version=4)
 def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """Accuracy without some of the layers, as arrays over all 2^L subsets (`analysis.attribution.all_subsets`).
 
     "chosen_on" and "as_it_is": of the pruned model, trained no further, on two halves of the test part. "retrained":
     of a head trained anew on the layers that stay, on the second half; NaN where none was trained. "score/…" (L,):
-    `analysis.pruning.layer_scores`. "random/…" (L,): random scores, whose orders were retrained as well, and so was
-    that which takes the deepest layer first.
+    `analysis.pruning.layer_scores`. "random/…" (L,): random scores, of each model its own, whose orders were
+    retrained as well, where not every subset was; and so was that which takes the deepest layer first.
     """
     states = hidden_dataset(model, dataset, LEARN_FROM)
     head, widths = model.head, model.head.in_dims
-    layers, classes = len(widths), model.head.num_classes
+    layers, classes, seed = len(widths), model.head.num_classes, head_seed(model)
     x, y = states.test
     chosen, judged = _halves(len(y))[0][:CHOSEN_ON], judged_rows(len(y))
     choosing, judging = Examples(x[chosen], y[chosen]), Examples(x[judged], y[judged])
@@ -54,16 +54,17 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
         chosen_on[row], as_it_is[row] = (
             _pruned_accuracy(head, stay, means, part, widths) for part in (choosing, judging)
         )
-    rng = np.random.default_rng(seeds.stream_seed(0, "pruning"))
-    randoms = {f"random/{i}": rng.random(layers).astype(np.float32) for i in range(RANDOM_ORDERS)}
+    everything = layers <= ALL_RETRAINED
+    rng = np.random.default_rng(own_seed(model))
+    randoms = {f"random/{i}": rng.random(layers).astype(np.float32) for i in range(0 if everything else RANDOM_ORDERS)}
     orders = [removal_order(scores[name].to_numpy()) for name in scores] + [removal_order(r) for r in randoms.values()]
     orders.append(list(range(layers - 1, -1, -1)))  # the deepest first
     wanted = {row for order in orders for row in nested(order)} | set(best_rows(chosen_on, layers))
     retrained = np.full(len(subsets), np.nan, dtype=np.float32)
-    for row in range(1, len(subsets)) if layers <= ALL_RETRAINED else sorted(wanted):
+    for row in range(1, len(subsets)) if everything else sorted(wanted):
         stay = kept[row]
         part = select(states, widths, stay)
-        trained = train_head(head.pruned(stay, means), part, seed=0)
+        trained = train_head(head.pruned(stay, means), part, seed=seed)
         test = select(Dataset("", "", dataset.classes, judging, judging), widths, stay).test
         retrained[row] = accuracy(trained(test.x).logits, test.y)
     return {
