@@ -30,11 +30,13 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
+
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
+
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -264,8 +266,7 @@ findings.show(findings_of(as_it_is, retrained, margin), headline(as_it_is, retra
 # ## What this does not show
 #
 # - Large networks. These have two to eight layers; in large language models there is more to cut, and more between the layers.
-# - How new heads vary on the frozen transformer: those of its five runs start from the same numbers and learn from the same
-#   hidden states, so that they are one head, and its interval has no width.
+# - Other frozen transformers. The five runs read the same hidden states, so intervals there are over heads, not over networks.
 # - Fine-tuning. The backbone stays as it was; trained on after the cut, it may win back what the tables show as lost.
 # - Sets of layers that an order does not reach. Orders are nested: what has gone stays away. The best subset is not, and is
 #   hardly better.
