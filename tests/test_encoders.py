@@ -80,7 +80,7 @@ def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_does_not_exist_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown encoder 'bert'; known: 'minilm', 'vit_s_saliency'"):
+    with pytest.raises(ValueError, match=r"unknown encoder 'bert'; known: 'minilm', 'reviews_gpt', 'vit_s_saliency'"):
         encoders.load("bert")
 
 

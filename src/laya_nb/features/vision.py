@@ -6,6 +6,7 @@ stands in the name of a data set of features, and in the key of a run on it.
 - "112px": the height and width of the network's input. Usual are 98 for "vit_s_saliency", 112 for "efficientnet_lite0",
   and for others what they were trained on.
 - "bf16": the network in bfloat16. What is read of a ViT is averaged and kept in float32.
+- "random": its weights are drawn anew, the same each time, by its library's initialisation.
 - "alf", "blocks", "tokens", "stages": what is read, see `TAPS`.
 
 A data set of features takes "l2" as well: `features.load`.
@@ -13,7 +14,7 @@ A data set of features takes "l2" as well: `features.load`.
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 
 from laya_nb.backbones.hidden_states import HiddenStates, Pool
 from laya_nb.features import weights as packaged
-from laya_nb.features.encoders import Encoder, Images
+from laya_nb.features.encoders import RANDOM, Encoder, Images
+from laya_nb.support import seeds
 from laya_nb.support.files import DataError
 
 TAPS = {
@@ -62,6 +64,7 @@ class Request:
     size: int | None = None
     taps: str | None = None
     half: bool = False
+    random: bool = False
 
 
 class HalfImages(Images):
@@ -147,8 +150,11 @@ def load(name: str, *, layers: Sequence[str] | None = None, pretrained: bool = T
         DataError: for weights that are damaged or cannot be downloaded.
     """
     request = parse(name)
-    # The weights that are drawn here are thrown away where there are trained ones: no caller's draws may change.
-    with torch.random.fork_rng(devices=[]) if pretrained else nullcontext():
+    pretrained = pretrained and not request.random
+    # Weights that are drawn only to be replaced, or from a seed of their own: no caller's draws may change.
+    with torch.random.fork_rng(devices=[], enabled=pretrained or request.random):
+        if request.random:
+            torch.manual_seed(seeds.stream_seed(0, "initialisation"))
         module, look = _network(request, pretrained, options)
     backbone = _backbone(request, module.requires_grad_(False).eval(), look, layers)
     kind = HalfImages if request.half else Images
@@ -162,7 +168,7 @@ def widths(name: str) -> tuple[int, ...]:
         ValueError: as `load`.
         ImportError: where timm or torchvision is missing; not for one of `WIDTHS`.
     """
-    plain = "+".join(part for part in name.split("+") if part != "bf16")
+    plain = "+".join(part for part in name.split("+") if part not in ("bf16", RANDOM))
     return WIDTHS[plain] if plain in WIDTHS else _shown(name)[1]
 
 
@@ -190,15 +196,15 @@ def parse(name: str) -> Request:
     found: dict[str, Any] = {}
     for option in options:
         size = re.fullmatch(r"([1-9]\d*)px", option)
-        kind = "size" if size else "taps" if option in TAPS else "half" if option == "bf16" else None
+        kind = "size" if size else "taps" if option in TAPS else {"bf16": "half", RANDOM: RANDOM}.get(option)
         if kind is None:
-            known = [*TAPS, "bf16", "112px"]
+            known = [*TAPS, "bf16", RANDOM, "112px"]
             nearest = get_close_matches(option, known, n=2) or known
             raise ValueError(f"{name!r}: unknown option {option!r}; nearest: {', '.join(map(repr, nearest))}")
         if kind in found:
             raise ValueError(f"{name!r}: {option!r} stands beside another option of its kind")
         found[kind] = int(size[1]) if size else option
-    return Request(network, found.get("size"), found.get("taps"), "half" in found)
+    return Request(network, found.get("size"), found.get("taps"), "half" in found, RANDOM in found)
 
 
 # --- networks
@@ -280,7 +286,7 @@ def _downloading(name: str) -> Iterator[None]:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    lists = (["minilm", *SIZES], get_close_matches(name, known, n=3, cutoff=0.5))
+    lists = (["minilm", "reviews_gpt", *SIZES], get_close_matches(name, known, n=3, cutoff=0.5))
     own, nearest = (", ".join(map(repr, names)) for names in lists)
     return f"unknown encoder {name!r}; known: {own}, timm's and torchvision's{nearest and f'; nearest: {nearest}'}"
 

@@ -1,6 +1,5 @@
 """Weights that come in a package of the package index: found, checked, and kept once under timm's names."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from laya_nb.support import paths
 from laya_nb.support.files import DataError, check_sha256, write_whole
+from laya_nb.support.tensors import digest
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,6 @@ def load(source: Source) -> dict[str, Tensor]:
             raise DataError(f"{path} reads as other weights than it should; report it, with versions of onnx and timm")
         write_whole(kept, lambda unfinished: save_file(weights, unfinished, {"source": f"{path.name} {source.sha256}"}))
     return weights
-
-
-def digest(weights: Mapping[str, Tensor]) -> str:
-    """A SHA-256 over names, types, shapes and values, whatever their order."""
-    found = hashlib.sha256()
-    for name, weight in sorted(weights.items()):
-        found.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        found.update(weight.contiguous().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
 
 
 # --- a ViT in an ONNX graph

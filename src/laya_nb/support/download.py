@@ -19,7 +19,7 @@ from filelock import FileLock
 from laya_nb.support import paths
 from laya_nb.support.files import DataError, sha256
 
-MANIFEST = "SHA256SUMS"  # of the published results: "CHECKSUM  NAME" per line, names below the published folder
+MANIFEST = "SHA256SUMS"  # of the published results and encoders: "CHECKSUM  NAME" per line, names below the folder
 TIMEOUT = 60  # seconds without a byte
 
 

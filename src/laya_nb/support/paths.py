@@ -10,8 +10,8 @@ IS_CHECKOUT = (_CHECKOUT / "data" / "README.md").is_file()
 """Whether the package is imported from a checkout of its repository, not from an installation."""
 
 PUBLISHED = _CHECKOUT / "data" if IS_CHECKOUT else _PACKAGE / "_data"
-"""The sample, the finished runs, the findings and the checkpoints: `data/` of a checkout. An installed package has a
-copy without the finished runs, which `published` has downloaded."""
+"""The sample, the finished runs, the findings, the checkpoints and the language model: `data/` of a checkout. An
+installed package has a copy without the finished runs and the language model, which `published` has downloaded."""
 
 _read: set[str] = set()
 
