@@ -133,3 +133,44 @@ def test_first_tokens_stand_before_means(minilm: encoders.Encoder) -> None:
     batch = both.prepare(["An example.", "Another one, somewhat longer."]).batch([0, 1])
     means = torch.stack(minilm.backbone(batch))
     assert torch.equal(torch.stack(both.backbone(batch)[1::2]), means)
+
+
+# --- random weights, the control
+
+
+@torch.no_grad()
+def test_random_weights_are_the_same_each_time_and_other_than_trained_ones(minilm: encoders.Encoder) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    one, other = encoders.load("minilm+random"), encoders.load("minilm+random+cls")
+    assert torch.equal(torch.rand(1), expected)
+    assert one.backbone.names == encoders.names("minilm+random") == minilm.backbone.names
+    assert one.backbone.out_dims == encoders.widths("minilm+random")
+    assert other.backbone.names == encoders.names("minilm+cls")
+    batch = minilm.prepare(SENTENCES).batch([0, 1])
+    assert torch.equal(one.prepare(SENTENCES).batch([0, 1])["input_ids"], batch["input_ids"])
+    found = torch.stack(one.backbone(batch))
+    assert torch.equal(found, torch.stack(other.backbone(batch)[1::2]))
+    assert not torch.isclose(found, torch.stack(minilm.backbone(batch)), rtol=0.01).all(dim=-1).any()
+    assert (found[:, 0] - found[:, 1]).abs().amax(dim=-1).min() > 1e-3  # it tells texts apart
+
+
+@torch.no_grad()
+def test_networks_that_see_have_random_weights_too(vit: encoders.Encoder) -> None:
+    name = "vit_tiny_patch16_224+32px+random"
+    torch.manual_seed(3)
+    one = encoders.load(name)
+    torch.manual_seed(4)
+    other = encoders.load(name)
+    images = one.prepare(torch.rand(2, 3, 32, 32)).batch([0, 1])
+    for a, b in zip(one.backbone(images), other.backbone(images), strict=True):
+        assert torch.equal(a, b)
+        assert a.isfinite().all()
+    assert encoders.names(name) == encoders.names("vit_tiny_patch16_224+32px")
+    assert vision.widths("efficientnet_lite0+random") == vision.widths("efficientnet_lite0")
+
+
+def test_an_option_that_stands_twice_is_named() -> None:
+    with pytest.raises(ValueError, match="'random' stands beside another option of its kind"):
+        encoders.load("vit_s_saliency+random+random")

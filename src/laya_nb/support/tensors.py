@@ -28,10 +28,8 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 def write(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors, and notes of plain values. The same of both make the same bytes."""
     own = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(notes, sort_keys=True)
-    beside = json.dumps(
-        {_NOTES: text, _DIGEST: _of_both(own, text)}
-    )  # one entry: safetensors keeps no order of several
+    # In one entry, since safetensors keeps no order of several.
+    beside = json.dumps({_NOTES: notes, _DIGEST: _of_both(own, notes)}, sort_keys=True)
     write_whole(path, lambda unfinished: save_file(own, unfinished, {"laya_nb": beside}))
 
 
