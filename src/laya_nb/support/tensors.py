@@ -39,29 +39,30 @@ def read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         DataError: for a file that is missing or damaged; it ends with the advice.
     """
-    beside = _beside(path, advice)
+    notes, written = _beside(path, advice)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is damaged ({error}); {advice}") from error
-    if _of_both(tensors, beside[_NOTES]) != beside[_DIGEST]:
+    if _of_both(tensors, notes) != written:
         raise DataError(f"{path} is damaged: its values are not those that were written; {advice}")
-    return tensors, beside[_NOTES]
+    return tensors, notes
 
 
 def read_notes(path: Path, advice: str) -> dict[str, Any]:
     """The notes, without reading the tensors. Raises as `read`, for what can be seen so."""
-    return _beside(path, advice)[_NOTES]
+    return _beside(path, advice)[0]
 
 
-def _beside(path: Path, advice: str) -> dict[str, Any]:
+def _beside(path: Path, advice: str) -> tuple[dict[str, Any], str]:
+    """The notes, and the digest that was written with them."""
     if not path.is_file():
         raise DataError(f"{path} is missing; {advice}")
     try:
         with safe_open(path, framework="pt") as file:
-            found: dict[str, Any] = json.loads(file.metadata()["laya_nb"])
-            return found
+            found = json.loads(file.metadata()["laya_nb"])
+        return found[_NOTES], found[_DIGEST]
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); {advice}") from error
 

@@ -38,7 +38,7 @@ class LanguageConfig:
     """How a language model is trained: AdamW, a linear warm-up, then half a cosine.
 
     Args:
-        steps: after which training ends.
+        steps: after which training ends; by default two passes over the reviews.
         batch_size: sequences in a step, each as long as the model's context.
         learning_rate: the highest, after the warm-up.
         warm_up: steps in which the learning rate rises.
@@ -48,7 +48,7 @@ class LanguageConfig:
         seed: of the initial weights and of the order of the sequences.
     """
 
-    steps: int = 2200
+    steps: int = 1916
     batch_size: int = 32
     learning_rate: float = 1e-3
     warm_up: int = 100
