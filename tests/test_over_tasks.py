@@ -107,12 +107,13 @@ def test_tables_of_probes() -> None:
 
 
 def test_names_of_tasks_and_tokens() -> None:
-    from laya_nb.data.tasks import TASKS as ALL
+    from laya_nb.data import tasks, text_tasks
 
-    assert set(task_names.TITLES) == set(ALL)
-    assert len(set(task_names.TITLES.values())) == len(ALL)
+    assert set(task_names.TITLES) == {*tasks.TASKS, *text_tasks.TASKS}
+    assert len(set(task_names.TITLES.values())) == len(tasks.TASKS) + len(text_tasks.TASKS)
     assert task_names.title("imdb") == "imdb"
     assert task_names.chance("world/size") == pytest.approx(100 / 3)
+    assert task_names.chance("tense") == 50
     names = [f"block{i}:{kind}" for i in range(4) for kind in ("cls", "ap")]
     order = task_names.by_kind(names)
     assert [names[i] for i in order] == [f"block{i}:{kind}" for kind in ("cls", "ap") for i in range(4)]

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from laya_nb.data import docstrings, images, imdb, tasks
+from laya_nb.data import docstrings, images, imdb, tasks, text_tasks
 from laya_nb.data.dataset import Dataset, Examples, Part
 
 
@@ -49,18 +49,21 @@ CATALOG: dict[str, Entry] = {
 def entry(name: str) -> Entry:
     """The catalog's entry for a data set.
 
-    "letters@2000" is a task of `data.tasks` with 2,000 pictures in either part. "imdb@2000" are 2,000 balanced examples
-    of either part of a data set that is no task.
+    "letters@2000" is a task of `data.tasks` with 2,000 pictures in either part, "tense@2000" one of `data.text_tasks`
+    with as many texts. "imdb@2000" are 2,000 balanced examples of either part of a data set that is no task.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.
     """
     own, at, examples = name.partition("@")
     if at and examples.isdecimal() and int(examples) > 0:
+        if own in text_tasks.TASKS:
+            return _text_task(name, own, int(examples))
         return _task(name, own, int(examples)) if own in tasks.TASKS else _subset(name, entry(own), int(examples))
     if name not in CATALOG:
         known = ", ".join(map(repr, CATALOG))
-        raise ValueError(f"unknown data set {name!r}; known: {known}, and tasks as {', '.join(tasks.TASKS)}@2000")
+        all_tasks = ", ".join([*tasks.TASKS, *text_tasks.TASKS])
+        raise ValueError(f"unknown data set {name!r}; known: {known}, and tasks as {all_tasks}@2000")
     return CATALOG[name]
 
 
@@ -74,6 +77,16 @@ def _task(name: str, task: str, examples: int) -> Entry:
         return replace(tasks.load(task, examples), name=name)
 
     return Entry(load, "images", "mlp", (512, 256, 128), "fashion_mnist", raw, f"{pictures}@{examples}")
+
+
+def _text_task(name: str, task: str, examples: int) -> Entry:
+    def raw(part: Part) -> tuple[list[str], Tensor]:
+        return text_tasks.texts(task, part, examples)
+
+    def load() -> Dataset:
+        return replace(text_tasks.load(task, examples), name=name)
+
+    return Entry(load, "texts", "bilstm", (16, 16), "imdb", raw)
 
 
 def _subset(name: str, whole: Entry, examples: int) -> Entry:

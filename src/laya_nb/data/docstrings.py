@@ -68,7 +68,7 @@ def _sentences() -> list[list[str]]:
     """As many from each library, and none in both."""
     numpy_parts = [np, np.ndarray, np.linalg, np.fft, np.random, np.random.Generator, np.ma, np.polynomial.Polynomial]
     torch_parts = [torch, torch.Tensor, torch.nn, torch.nn.functional, torch.linalg, torch.fft, torch.special]
-    a, b = ({s for text in _docstrings(parts) for s in _prose(text)} for parts in (numpy_parts, torch_parts))
+    a, b = ({s for text in _docstrings(parts) for s in prose(text, _GIVEAWAY)} for parts in (numpy_parts, torch_parts))
     own = [sorted(a - b, key=tokens.checksum), sorted(b - a, key=tokens.checksum)]
     count = min(PER_LIBRARY, *map(len, own))
     return [sentences[:count] for sentences in own]
@@ -85,11 +85,12 @@ def _docstrings(namespaces: Iterable[object]) -> Iterator[str]:
                 yield member.__doc__
 
 
-def _prose(docstring: str) -> Iterator[str]:
-    """The sentences of its paragraphs, without markup and words that give the library away."""
+def prose(docstring: str, without: re.Pattern[str] | None = None, minimum: int = 6) -> Iterator[str]:
+    """The sentences of its paragraphs, without markup and `without` some words: those of `minimum` to 40 words."""
     for paragraph in inspect.cleandoc(docstring).split("\n\n"):
         if not _NOT_PROSE.search(paragraph):
             for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", " ".join(_MARKUP.sub("", paragraph).split())):
-                plain = " ".join(_GIVEAWAY.sub("", _LABEL.sub("", sentence)).split())
-                if _SENTENCE.fullmatch(sentence) and 6 <= len(plain.split()) <= 40:
+                plain = _LABEL.sub("", sentence)
+                plain = plain if without is None else " ".join(without.sub("", plain).split())
+                if _SENTENCE.fullmatch(sentence) and minimum <= len(plain.split()) <= 40:
                     yield plain

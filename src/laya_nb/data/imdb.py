@@ -38,6 +38,16 @@ def reviews(part: Part) -> tuple[list[str], np.ndarray]:
     return _reviews(_imdb_file(part)[0])
 
 
+def checksums() -> tuple[str, str]:
+    """Of the files of both parts: they name the copy that `reviews` reads. Raises as `reviews`."""
+    return sha256(_imdb_file("train")[0]), sha256(_imdb_file("test")[0])
+
+
+def source() -> str:
+    """Where the reviews come from. Raises as `reviews`."""
+    return _imdb_file("train")[1]
+
+
 def raw_imdb(part: Part) -> tuple[list[str], Tensor]:
     """The texts and labels (N,) of a part, in the order of `imdb`."""
     texts, labels = reviews(part)

@@ -55,7 +55,7 @@ def render(x: Tensor, name: str, rng: np.random.Generator) -> Tensor:
     if name == "contrast":
         return tv.adjust_contrast(x, 0.35)
     if name == "JPEG":
-        return torch.stack([_through_jpeg(picture, quality=10) for picture in x])
+        return torch.stack([through_jpeg(picture, quality=10) for picture in x])
     if name == "checker mask":
         rows, columns = (torch.arange(side) // 4 for side in x.shape[2:])
         return torch.where((rows[:, None] + columns) % 2 == 0, x, 128)
@@ -72,7 +72,8 @@ def render(x: Tensor, name: str, rng: np.random.Generator) -> Tensor:
     return (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _through_jpeg(picture: Tensor, quality: int) -> Tensor:
+def through_jpeg(picture: Tensor, quality: int) -> Tensor:
+    """A picture (3, H, W) uint8, compressed and decompressed."""
     from PIL import Image
 
     file = BytesIO()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from laya_nb.data import tasks
+from laya_nb.data import tasks, text_tasks
 
 TITLES = {
     "cifar10_jpeg": "object",
@@ -20,6 +20,18 @@ TITLES = {
     "world/size": "how large",
     "world/colour": "which colour",
     "world/shape": "which shape",
+    "question": "question or statement",
+    "number": "has a number",
+    "tense": "present or past",
+    "bigram_shift": "words swapped",
+    "odd_word": "word replaced",
+    "length": "how many words",
+    "place": "first or last sentence",
+    "library": "which library",
+    "kind": "kind of object",
+    "docs_number": "has a number (docs)",
+    "docs_bigram_shift": "words swapped (docs)",
+    "docs_length": "how many words (docs)",
 }
 
 
@@ -30,7 +42,8 @@ def title(task: str) -> str:
 
 def chance(task: str) -> float:
     """The accuracy of guessing, in percent: classes are balanced."""
-    return 100 / len(tasks.task(task).classes)
+    classes = text_tasks.task(task).classes if task in text_tasks.TASKS else tasks.task(task).classes
+    return 100 / len(classes)
 
 
 def token_names(names: Sequence[str]) -> list[str]:
