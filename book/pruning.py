@@ -159,8 +159,8 @@ pruned.comparisons(as_it_is, "attention", "best subset", margin)
 
 # %% [markdown]
 # On Fashion-MNIST and CIFAR-10 attention's order is far better than a random one, and close to the best subset. That is
-# faithfulness once more: taps without weight can go, since nobody reads them. An eight-layer network loses about half a
-# point with half of its taps gone.
+# faithfulness once more: taps without weight can go, since nobody reads them. An eight-layer network loses about a point
+# with half of its taps gone.
 #
 # On the two layers of the recurrent network no difference was shown. On the frozen transformer, whose weights are nearly
 # equal, attention's order is better than chance by two points only, and loses five with two taps left.
@@ -188,8 +188,8 @@ figures.pruning_curves(retrained, "test accuracy, %")
 # is a little worse than the others with few layers left; on CIFAR-10 it is ruinous, since the last layer knows what no
 # other does.
 #
-# Mean contributions, Shapley values and the best of all subsets, found by trying, have no better order than attention has.
-# Block influence is no better than taking the deepest first.
+# That mean contributions, Shapley values or the best of all subsets, found by trying, have a better order than attention was
+# not shown on any network. Block influence is no better than taking the deepest first.
 #
 # ## What it saves
 #
