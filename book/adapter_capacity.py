@@ -32,13 +32,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -111,7 +109,6 @@ figures.grid_choice(scores, {"our choice": ours, "the paper's": PAPERS}, selecti
 
 # %%
 from laya_nb.heads import LAYAHead, count_parameters
-
 
 def head_size(d_star, w=192, L=3, C=10, dims=(512, 256, 128)):
     adapters = sum(d + 1 for d in dims) * d_star
@@ -209,7 +206,6 @@ tried_table["scorer"] = tried_table["scorer_width"] // tried_table["d_star"]
 factors = ["d_star", "temperature", "psi", "scorer"]
 shares = selection.effects(tried_table, "validation_accuracy", factors)
 shares.round(3).assign(p=shares["p"].map(tables.p_text))
-
 
 # %%
 def effect(factor, usual, other):

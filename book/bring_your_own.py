@@ -31,13 +31,11 @@ from pathlib import Path
 
 extras, missing = ["chapters", "export"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -102,7 +100,6 @@ images.shape
 # %%
 from torch import nn
 
-
 def block(before, after, stride=1):
     conv = nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1)
     return nn.Sequential(conv, nn.GroupNorm(1, after), nn.GELU())
@@ -118,7 +115,6 @@ class ConvNet(nn.Module):
 
     def forward(self, x):
         return self.classifier(self.blocks(x).mean(dim=(2, 3)))
-
 
 # %% [markdown]
 # ## Its hidden states
@@ -147,7 +143,6 @@ from laya_nb.training import TrainingConfig, evaluate, fit, predict
 
 protocol = TrainingConfig(learning_rate=3e-3, max_epochs=max_epochs)
 
-
 def train_on_top_of(network, seed):
     torch.manual_seed(seed)
     backbone = HiddenStates(network(), ["blocks.*"], example=images[:1])
@@ -155,7 +150,6 @@ def train_on_top_of(network, seed):
     model = DepthClassifier(backbone, head)
     fit(model, dataset.split(seed), seed=seed, protocol=protocol)
     return model.cpu()
-
 
 # %%
 conv_nets = [train_on_top_of(ConvNet, seed) for seed in seeds]
@@ -167,7 +161,6 @@ output.logits.shape, output.attention.shape
 #
 # A small transformer that reads an image row by row. Its hidden states are sequences of eight tokens, and its blocks happen
 # to have the same name:
-
 
 # %%
 class RowTransformer(nn.Module):
@@ -240,14 +233,12 @@ figures.class_heatmaps(panels, classes)
 # %%
 from huggingface_hub import PyTorchModelHubMixin
 
-
 class Digits(DepthClassifier, PyTorchModelHubMixin):
     def __init__(self, width: int = 32, temperature: float = 1.5):
         example = torch.zeros(1, 1, 8, 8)
         backbone = HiddenStates(ConvNet(width), ["blocks.*"], example=example)
         head = LAYAHead(backbone.out_dims, num_classes=10, temperature=temperature)
         super().__init__(backbone, head)
-
 
 # %%
 import tempfile
@@ -274,7 +265,6 @@ for name, a, b in zip(expected._fields, loaded(test.x), expected):
 # `torch.export` records what the model does with its inputs, hooks included, as one program of tensor operations. It is
 # told that the batch may have any size. The small wrapper turns the outputs into a plain tuple, because a program that is
 # saved must not depend on a class of this package.
-
 
 # %%
 class Plain(nn.Module):

@@ -30,13 +30,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -211,10 +209,8 @@ readers.groupby("reader", sort=False)[columns].mean().round(2)
 tables.comparison_table(compare_all(readers, "accuracy", heads[0], margin, by="reader"))
 
 # %%
-pairs = {
-    "three layers - h3 alone": ("laya", "LAYA on h3 alone"),
-    f"LAYA - LastLayer, both at {slower:g}": (f"LAYA, {slower:g}", f"LastLayer, {slower:g}"),
-}
+pairs = {"three layers - h3 alone": ("laya", "LAYA on h3 alone"),
+         f"LAYA - LastLayer, both at {slower:g}": (f"LAYA, {slower:g}", f"LastLayer, {slower:g}")}
 by_reader = readers.pivot_table(index="seed", columns="reader", values="accuracy")
 for name, (one, other) in pairs.items():
     print(f"{name}: {estimate(by_reader[one] - by_reader[other]):+.2f} points")

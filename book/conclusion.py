@@ -27,13 +27,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -55,10 +53,8 @@ if missing:  # pip must leave the host's own torch and numpy alone
 from laya_nb.report import findings
 
 questions = {
-    "You train a network and its head together, as in Fashion-MNIST. Will LAYA be more accurate?": (
-        "fashion_mnist",
-        "LAYA - LastLayer",
-    ),
+    "You train a network and its head together, as in Fashion-MNIST. Will LAYA be more accurate?":
+        ("fashion_mnist", "LAYA - LastLayer"),
     "The network is convolutional, as in CIFAR-10?": ("cifar10", "LAYA - LastLayer"),
     "It is recurrent and reads text, as in IMDB?": ("imdb", "LAYA - LastLayer"),
     "Your network is frozen. Is LAYA better than its last layer?": ("frozen_transformer", "LAYA - h6"),
@@ -66,34 +62,23 @@ questions = {
     "Is it better than an equal mix of all layers?": ("frozen_transformer", "LAYA - equal weights"),
     "Your frozen network sees. Is it worth reading all layers with attention?": ("fusion", "Fusion - the last layer"),
     "Is that better than ScalarMix, which has one weight for all images?": ("fusion", "Fusion - ScalarMix"),
-    "Is it better than attention over all tokens of the last layer?": (
-        "fusion",
-        "Fusion - all tokens of the last layer",
-    ),
+    "Is it better than attention over all tokens of the last layer?":
+        ("fusion", "Fusion - all tokens of the last layer"),
     "Do the weights lie on the layers that know the answer?": ("questions", "LAYA: weight and knowledge"),
-    "How much of a class profile would another seed repeat?": ("stability", "class profile common to all runs"),
+    "How much of a class profile would another seed repeat?":
+        ("stability", "class profile common to all runs"),
     "Does a clear profile show that layers differ?": ("redundancy", "entropy on three copies of a layer"),
-    "May you read from the weights which classes the network treats alike?": (
-        "stability",
-        "which classes are alike, in two runs",
-    ),
+    "May you read from the weights which classes the network treats alike?":
+        ("stability", "which classes are alike, in two runs"),
     "Does attention ignore a layer that knows nothing?": ("redundancy", "weight of noise"),
-    "Is it an explanation: do weights tell which layers a prediction rests on, better than the mean weights?": (
-        "faithfulness",
-        "Fashion-MNIST, 8 layers: weights - constant",
-    ),
-    "And better than the mean weights of the predicted class?": (
-        "faithfulness",
-        "Fashion-MNIST, 8 layers: weights - class mean",
-    ),
-    "Can it prune: is attention's order better than a random one, for a network as it is?": (
-        "pruning",
-        "Fashion-MNIST, 8 layers, as it is: attention - random",
-    ),
-    "And with a new head on the layers that are left?": (
-        "pruning",
-        "Fashion-MNIST, 8 layers, with a new head: attention - random",
-    ),
+    "Is it an explanation: do weights tell which layers a prediction rests on, better than the mean weights?":
+        ("faithfulness", "Fashion-MNIST, 8 layers: weights - constant"),
+    "And better than the mean weights of the predicted class?":
+        ("faithfulness", "Fashion-MNIST, 8 layers: weights - class mean"),
+    "Can it prune: is attention's order better than a random one, for a network as it is?":
+        ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
+    "And with a new head on the layers that are left?":
+        ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
 }
 findings.in_plain_words(questions)
 

@@ -29,13 +29,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -81,9 +79,10 @@ common = {"dataset": [dataset], "seed": seeds, "protocol": [protocol]}
 results = sweep(grid(hidden_dims=shapes, head=["last_layer", "laya"], **common), ResultStore())
 table = tables.attention_table(results)
 table["depth"] = table["hidden_dims"].map(len)
-comparisons = holm(
-    {depth: compare_all(rows, "accuracy", "last_layer", margin)["laya"] for depth, rows in table.groupby("depth")}
-)
+comparisons = holm({
+    depth: compare_all(rows, "accuracy", "last_layer", margin)["laya"]
+    for depth, rows in table.groupby("depth")
+})
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "First panel, accuracy of LAYA and LastLayer for one to eight hidden layers: both lie between 88.0 and 88.8 percent, the deepest lowest. Second panel, their difference: six intervals around zero, about 0.7 points wide to either side, without a trend."}, "figure": {"caption": "Test accuracy against the number of hidden layers, and LAYA minus LastLayer, one dot per seed, with the 95 % interval of the mean. The grey band marks differences too small to matter.", "name": "fig-depth-gain"}}
 figures.gain_against_setting(table, "depth", comparisons, label="hidden layers")
@@ -160,7 +159,6 @@ tables.comparison_table(comparisons)
 # they buy accuracy.
 #
 # ## Where attention goes
-
 
 # %% mystnb={"image": {"alt": "Five bar charts for 2, 3, 4, 6 and 8 layers, with a dot for each of five runs. Up to six layers the last one has the highest mean weight, 0.58 to 0.80, and most others are near zero in most runs. With eight layers the weight is on layers 4, 6, 7 and 8 in turns."}, "figure": {"caption": "Mean weight of each hidden layer over the test set, one panel per depth. A dot is a run, a bar the mean over five seeds, the dotted line equal weights.", "name": "fig-depth-weights"}}
 def profiles(depth):

@@ -24,21 +24,19 @@
 # **Answer.** Where weights are sharp, mostly yes. But that an input's own weights tell more of it than the mean weights of its
 # class was shown on none of five networks:
 
-# %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+# %% tags=["hide-input"] extras=["chapters"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
 import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
 from pathlib import Path
 
-extras, missing = ["chapters", "pretrained"], []
-
+extras, missing = ["chapters"], []
 
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -56,11 +54,10 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1, "vision": []} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
 seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
 max_epochs: int = 50  # the longest run, in passes over the data
-vision: list[str] = ["fusion", "laya_low_rate"]  # probes of the vision transformer; names of probes.PROBES
 margin: float = 0.01  # of probability: less than this is too small to matter
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the measurements", "code_prompt_hide": "Load the measurements"}
@@ -77,15 +74,11 @@ from laya_nb.report import explanations
 from laya_nb.report.networks import NETWORKS, measured, runs_of
 from laya_nb.runs import ResultStore, Run
 from laya_nb.runs.faithfulness import faithfulness, new_heads
-from laya_nb.runs.probes import PROBES, benchmark
 
 store = ResultStore()
 runs = {NETWORKS[name].title: runs_of(name, seeds, max_epochs) for name in networks}
 table = measured(runs, faithfulness, store)
 fresh = measured(runs, new_heads, store)
-results = benchmark(["cifar10_jpeg@2000"], vision, "vit_s_saliency+bf16", seeds)
-probes = {PROBES[name].label: [Run.from_description(r.run) for r in of] for (_, name), of in results.items()}
-seen = measured(probes, faithfulness, store)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Five networks, three intervals each. Less the class's mean weights: close to 0 on all networks, within 0.03 on the four that were trained whole. Less the mean weights of all inputs: about 0.1 on the two networks for Fashion-MNIST, wide intervals, close to 0 elsewhere. Less a random order: about 0.3 to 0.37 on Fashion-MNIST and CIFAR-10, about 0.05 on IMDB."}, "figure": {"caption": "How much more of a prediction goes when layers are taken away in the order of the input's own weights, than in the order of the class's mean weights, of the mean weights of all inputs, and at random. Means over five seeds with 95 % intervals; 0: the baseline tells as much.", "name": "fig-faithful"}}
 gains = explanations.gains(table, "masked", ["class mean", "constant", "random"])
@@ -159,8 +152,6 @@ figures.one_prediction(mixture.weights[:, 0].numpy(), added.numpy(), titles)
 # - A head that was trained to do without any layer loses little when one goes. Then the weights say which layer *this head*
 #   reads, and not where the answer is.
 # - A new head gains nothing from an input's own weights over those of another input of the same class.
-# - On a frozen vision transformer, where a probe spreads its weights over 24 tokens, the contribution tells more than the
-#   weight, for fusion's probe as for LAYA's.
 #
 # ## Measurement
 #
@@ -325,23 +316,6 @@ explanations.numbers(fresh, columns)
 #
 # Here the weights play the game they were trained for, and the picture is the same: better than chance, no better than
 # Shapley values, and little or no better than mean weights.
-#
-# ## Probes of a network that sees
-#
-# [Attentive layer fusion](fusion.ipynb) reads 24 tokens of a frozen vision transformer, two of each block. Its 24 attention
-# heads weigh them; the weight of a token here is the mean over heads. The same measurements for its probe and for LAYA's, on
-# CIFAR-10 with 2,000 training images, five seeds each:
-
-# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT"}, "figure": {"caption": "Two probes of a frozen vision transformer: comprehensiveness of eight rankings of its 24 tokens, with 95 % intervals over five seeds. Red: the weights of the input.", "name": "fig-probes"}}
-if vision:
-    figures.rankings_of_layers(explanations.rankings(seen, "masked"), "weight", "comprehensiveness, probability")
-
-# %%
-if vision:
-    print(explanations.comparisons(seen, "masked", "class mean", margin))
-
-# %% [markdown]
-# TEXT
 #
 # ## One sentence for each network
 

@@ -22,13 +22,11 @@ from pathlib import Path
 
 extras, missing = ["chapters", "pretrained"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -48,41 +46,11 @@ if missing:  # pip must leave the host's own torch and numpy alone
 
 # %% tags=["parameters", "hide-input"] tiny={"tasks": ["world/size", "world/shape"], "examples": 120, "encoder": "vit_s_saliency+28px", "second_encoder": "vit_s_saliency+28px", "texts": [], "some_tasks": ["world/size", "world/shape"], "probes": ["cls_linear", "concat_linear", "laya_low_rate", "fusion"], "seeds": [0, 1], "min_steps": 1, "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 encoder: str = "vit_s_saliency+bf16"  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
-tasks: list[str] = [
-    "cifar10_jpeg",
-    "cifar10_coarse",
-    "fashion_mnist",
-    "letters",
-    "rendering",
-    "rotation",
-    "world/count",
-    "world/position",
-    "world/orientation",
-    "world/size",
-    "world/colour",
-    "world/shape",
-]  # of laya_nb.data.tasks
+tasks: list[str] = ["cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation", "world/count", "world/position", "world/orientation", "world/size", "world/colour", "world/shape"]  # of laya_nb.data.tasks
 examples: int = 2000  # training pictures of each task, and as many test pictures
-probes: list[str] = [
-    "cls_linear",
-    "cls_ap_linear",
-    "cls_ap_attentive",
-    "all_tokens",
-    "concat_linear",
-    "scalar_mix",
-    "laya",
-    "laya_low_rate",
-    "fusion",
-]  # of laya_nb.runs.probes; the first and the last are needed
+probes: list[str] = ["cls_linear", "cls_ap_linear", "cls_ap_attentive", "all_tokens", "concat_linear", "scalar_mix", "laya", "laya_low_rate", "fusion"]  # of laya_nb.runs.probes; the first and the last are needed
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training of each probe and task
-some_tasks: list[str] = [
-    "cifar10_jpeg",
-    "letters",
-    "rendering",
-    "rotation",
-    "world/count",
-    "world/position",
-]  # of those above, for what fusion needs
+some_tasks: list[str] = ["cifar10_jpeg", "letters", "rendering", "rotation", "world/count", "world/position"]  # of those above, for what fusion needs
 second_encoder: str = "efficientnet_lite0"  # a convolutional network
 texts: list[str] = ["imdb@2000", "docstrings"]  # read by a text transformer
 max_epochs: int = 20  # passes over the data
@@ -154,14 +122,12 @@ print("logits:", tuple(head(tokens).logits.shape), " weights by head:", tuple(he
 # The query is a constant. So $W_Q$ and $W_K$ amount to one vector per head, and a token's score is a fixed linear function
 # of that token:
 
-
 # %%
 def weights_of_head(m, tokens):
     """The same attention without W_Q and W_K: one vector and one constant per head."""
     vectors, constants = head.collapsed()
     normalised = torch.nn.functional.layer_norm(torch.stack(tokens, 1), (384,))
     return torch.softmax(normalised @ vectors[m] + constants[m], dim=-1)
-
 
 with torch.no_grad():
     print(f"largest difference: {(weights_of_head(3, tokens) - head.attention_by_head(tokens)[:, 3]).abs().max():.5f}")
@@ -205,7 +171,7 @@ pd.DataFrame({"asks for": of} | shares).loc[far_first]
 # Gaussian noise on the training tokens of every other example. The noise is large:
 
 # %%
-print(f"length of a token: 1.00; of its noise: {FUSION.jitter * 384**0.5:.2f}")
+print(f"length of a token: 1.00; of its noise: {FUSION.jitter * 384 ** 0.5:.2f}")
 
 # %% [markdown]
 # What we changed, and why:
@@ -308,16 +274,13 @@ print(f"theirs: {their_far:.2f}")
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Twelve small panels. Curves of CLS and AP rise with depth, most up to layer 7 to 10, and fall a little to the last. Rendering is read best at layers 3 to 6. The broken line of fusion lies above both curves in every panel."}, "figure": {"caption": "Test accuracy of a linear probe of CLS and of AP after each block, and of fusion, which reads all of them.", "name": "fig-single"}}
 kinds = list(dict.fromkeys(name.partition(":")[2] for name in features.names(encoder)))
 
-
 def accuracies(task, state):
     """Of the linear probe of one hidden state, in percent, by seed."""
     return [100 * result.metrics["accuracy"] for result in single[f"{task}@{examples}", state]]
 
-
 curves = {
     task_names.title(task): {
-        kind.upper(): np.array([accuracies(task, states[i]) for states in layers(encoder)])
-        for i, kind in enumerate(kinds)
+        kind.upper(): np.array([accuracies(task, states[i]) for states in layers(encoder)]) for i, kind in enumerate(kinds)
     }
     for task in far_first
 }
@@ -337,11 +300,9 @@ figures.single_layer_curves(curves, level, "fusion of all layers", {task_names.t
 order = task_names.by_kind(features.names(encoder))
 names, columns = [task_names.title(task) for task in far_first], task_names.token_names(features.names(encoder))
 
-
 def mean_weights(task, probe):
     """Over the test pictures, seeds by tokens."""
     return np.stack([result.attention.mean(axis=0) for result in found[f"{task}@{examples}", probe]])
-
 
 weights = np.stack([mean_weights(task, "fusion")[:, order] for task in far_first])  # tasks x seeds x tokens
 maps = {"Mean weight": weights.mean(axis=1), "Apart, seed by seed": weights.std(axis=1, ddof=1)}
@@ -386,13 +347,11 @@ found_some = benchmark([f"{task}@{examples}" for task in some_tasks], variants, 
 compared = over_tasks.against(tables.probe_table(found_some), "fusion", variants[:-1], margin)
 tables.comparison_table({titles[name]: comparison for name, comparison in compared.items()})
 
-
 # %%
 def retrained(results, **changes):
     """The same settings and seeds, trained in another way."""
     runs = [Run.from_description(r.run) for r in results]
     return sweep([run.replace(protocol=replace(run.protocol, **changes)) for run in runs], ScoreTable("probes"))
-
 
 with_noise = {key: found[key] for key in found if key[0] in [f"{t}@{examples}" for t in some_tasks]}
 with_noise = {key: with_noise[key] for key in with_noise if key[1] in ("cls_linear", "fusion")}
@@ -405,10 +364,7 @@ print(f"gain of fusion, without noise - with noise: {estimate(gains[0] - gains[1
 
 # %%
 size = table[table["task"] == tasks[0]].groupby("probe", sort=False)["parameters"].max()
-columns = {
-    "parameters": {p: f"{size[p]:,}" for p in gained},
-    "points gained": {p: f"{g:+.2f}" for p, g in gained.items()},
-}
+columns = {"parameters": {p: f"{size[p]:,}" for p in gained}, "points gained": {p: f"{g:+.2f}" for p, g in gained.items()}}
 pd.DataFrame(columns).rename(index=titles)
 
 # %% [markdown]

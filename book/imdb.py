@@ -31,13 +31,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -164,10 +162,8 @@ figures.accuracy_and_differences(table, comparisons, published)
 epochs = table.groupby("head", sort=False)["best_epoch"].agg(["min", "max"]).astype(int)
 losses = [result.history["train_loss"] for result in results]
 print(epochs.to_string(), end="\n\n")
-print(
-    f"training loss: first epoch {np.mean([loss[0] for loss in losses]):.2f},",
-    f"last {np.mean([loss[-1] for loss in losses]):.2f}",
-)
+print(f"training loss: first epoch {np.mean([loss[0] for loss in losses]):.2f},",
+      f"last {np.mean([loss[-1] for loss in losses]):.2f}")
 
 # %% [markdown]
 # The best epoch is the first, second or third of every run. From then on the training loss falls on and validation

@@ -32,13 +32,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -92,41 +90,24 @@ figures.same_images(images[first, 0].numpy(), {f"seed {s}": a for s, a in zip(se
 # ## Ten findings
 
 # %% tags=["remove-input"]
-findings.in_plain_words(
-    {
-        "Is LAYA more accurate than a head that reads the last layer?": ("fashion_mnist", "LAYA - LastLayer"),
-        "On a frozen network, whose last layer is not its best: is it better than an equal mix of all layers?": (
-            "frozen_transformer",
-            "LAYA - equal weights",
-        ),
-        "Do two runs of one network look at the same layer, image by image?": (
-            "depth_profiles",
-            "same top layer in two runs, beyond chance",
-        ),
-        "Sharp weights, different for each class: do they show that the layers differ?": (
-            "redundancy",
-            "entropy on three copies of a layer",
-        ),
-        "Is the best of the paper's settings better than the rest?": ("adapter_capacity", "the best setting"),
-        "A frozen vision transformer, twelve tasks: is attention over all layers better than one fixed weight for each?": (
-            "fusion",
-            "Fusion - ScalarMix",
-        ),
-        "Do LAYA's weights lie where a question can be answered?": ("questions", "LAYA: weight and knowledge"),
-        "Is it an explanation: do an image's weights tell more of what its prediction rests on than its class's mean weights?": (
-            "faithfulness",
-            "Fashion-MNIST, 8 layers: weights - class mean",
-        ),
-        "Can it prune: without training, does a network lose less if layers go in attention's order than at random?": (
-            "pruning",
-            "Fashion-MNIST, 8 layers, as it is: attention - random",
-        ),
-        "And if the layers that are left get a new head?": (
-            "pruning",
-            "Fashion-MNIST, 8 layers, with a new head: attention - random",
-        ),
-    }
-)
+findings.in_plain_words({
+    "Is LAYA more accurate than a head that reads the last layer?": ("fashion_mnist", "LAYA - LastLayer"),
+    "On a frozen network, whose last layer is not its best: is it better than an equal mix of all layers?":
+        ("frozen_transformer", "LAYA - equal weights"),
+    "Do two runs of one network look at the same layer, image by image?":
+        ("depth_profiles", "same top layer in two runs, beyond chance"),
+    "Sharp weights, different for each class: do they show that the layers differ?": ("redundancy", "entropy on three copies of a layer"),
+    "Is the best of the paper's settings better than the rest?": ("adapter_capacity", "the best setting"),
+    "A frozen vision transformer, twelve tasks: is attention over all layers better than one fixed weight for each?":
+        ("fusion", "Fusion - ScalarMix"),
+    "Do LAYA's weights lie where a question can be answered?": ("questions", "LAYA: weight and knowledge"),
+    "Is it an explanation: do an image's weights tell more of what its prediction rests on than its class's mean weights?":
+        ("faithfulness", "Fashion-MNIST, 8 layers: weights - class mean"),
+    "Can it prune: without training, does a network lose less if layers go in attention's order than at random?":
+        ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
+    "And if the layers that are left get a new head?":
+        ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
+})
 
 # %% [markdown]
 # Small print: what was measured, with its 95 % interval. [All findings](findings.ipynb) stand on a page of their own,

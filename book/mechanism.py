@@ -30,13 +30,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -201,7 +199,6 @@ figures.strips(steps | {"sum": weighted.sum(axis=0)}, [*LAYER_COLORS, "black"])
 #
 # That is all. As one function:
 
-
 # %%
 def laya(hidden_states, adapters, scorer, classifier, tau):
     z = torch.stack([g(h) for g, h in zip(adapters, hidden_states)], dim=1)
@@ -239,7 +236,6 @@ from laya_nb.training import fit
 small = Run(dataset="fashion_mnist_sample", seed=seed)
 network = build_model(small, images[0].numel(), len(sample.classes))
 mean_weights = [predict(network, images).attention.mean(dim=0).numpy()]
-
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Three panels over twelve epochs. The training loss falls from about 0.9 to 0.1. Validation accuracy rises from 83 to 89 percent, with setbacks. The mean weights of the three layers start at 0.25, 0.45 and 0.30; after the first epoch layer 2 has about 0.7 and layer 3 nearly nothing, and it stays so."}, "figure": {"caption": "One run, epoch by epoch: training loss, validation accuracy, and the mean weight of each layer over the test images. The dotted line is one third.", "name": "fig-training"}}
 def look():

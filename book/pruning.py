@@ -30,13 +30,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):

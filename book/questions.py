@@ -20,13 +20,11 @@ from pathlib import Path
 
 extras, missing = ["chapters", "pretrained"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -46,17 +44,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
 
 # %% tags=["parameters", "hide-input"] tiny={"questions": ["world/size", "world/shape"], "examples": 120, "encoder": "vit_s_saliency+28px", "seeds": [0, 1], "min_steps": 1, "max_epochs": 1, "two": ["world/size", "world/shape"]} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 encoder: str = "vit_s_saliency+bf16"  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
-questions: list[str] = [
-    "pictures/class",
-    "pictures/rendering",
-    "pictures/turn",
-    "world/shape",
-    "world/colour",
-    "world/size",
-    "world/count",
-    "world/position",
-    "world/orientation",
-]  # tasks of laya_nb.data.tasks
+questions: list[str] = ["pictures/class", "pictures/rendering", "pictures/turn", "world/shape", "world/colour", "world/size", "world/count", "world/position", "world/orientation"]  # tasks of laya_nb.data.tasks
 examples: int = 2000  # training pictures, and as many test pictures
 seeds: list[int] = [0, 1, 2, 3, 4]  # one training of each head and question
 two: list[str] = ["pictures/class", "pictures/rendering"]  # of those above, about the same pictures
@@ -99,11 +87,9 @@ weights = {  # questions x seeds x tokens
     head: np.stack([[r.attention.mean(axis=0) for r in found[dataset, head]] for dataset in datasets]) for head in heads
 }
 
-
 def by_layer(values, how=np.sum):
     """Tokens (..., T) to layers (..., L)."""
     return np.stack([how(values[..., of], axis=-1) for of in of_layer], axis=-1)
-
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four heat maps of nine questions by twelve layers. What a probe knows is largest at layers 7 to 10 for most questions, for how it looks at 3 to 6. The weights of ScalarMix and of fusion are largest about there. LAYA has single dark cells, scattered."}, "figure": {"caption": "Nine questions about images, twelve layers of a frozen ViT. Top left: how much of the way from guessing to all right a linear probe of the layer gets (the better of CLS and AP). The others: the weight that each head gives to the layer (CLS and AP together), mean over pictures and seeds. Every row is divided by its largest value.", "name": "fig-questions"}}
 maps = {"What a probe knows": by_layer(knows, np.max)}
@@ -149,13 +135,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-
 def plain_numbers(pictures):
     """Mean, contrast, and mean absolute steps to the right and down."""
     grey = pictures.mean(axis=1) / 255
     steps = [np.abs(np.diff(grey, axis=axis)).mean((1, 2)) for axis in (1, 2)]
     return np.stack([grey.mean((1, 2)), grey.std((1, 2)), *steps], axis=1)
-
 
 train, test = world.scenes(1000, seed=1), world.scenes(1000, seed=2)
 for question in ("count", "size", "position"):
@@ -185,11 +169,7 @@ figures.single_layer_curves(curves, dict(zip(names, fusion)), "Fusion", dict(zip
 # %%
 best = [by_layer(row, np.max).argmax() + 1 for row in knows]
 means = accuracy.mean(axis=2).round(1)
-columns_of = {
-    "best layer": best,
-    "its probe, %": means.max(axis=1),
-    "last layer, %": means[:, of_layer[-1]].max(axis=1),
-}
+columns_of = {"best layer": best, "its probe, %": means.max(axis=1), "last layer, %": means[:, of_layer[-1]].max(axis=1)}
 pd.DataFrame(columns_of, index=names)
 
 # %% [markdown]
@@ -201,12 +181,10 @@ pd.DataFrame(columns_of, index=names)
 # For every question and seed, the rank correlation over tokens of the mean weight with the accuracy of the token's own
 # probe. 1: the best token gets the most, the worst the least; 0: no relation.
 
-
 # %%
 def correlations(of):
     """Seeds by questions, for weights of questions by seeds by tokens."""
     return np.array([[stats.spearmanr(w, known).statistic for w in seeds] for seeds, known in zip(of, knows)]).T
-
 
 agreement = {head: correlations(weights[head]) for head in heads}
 pd.DataFrame({labels[head]: agreement[head].mean(axis=0).round(2) for head in heads}, index=names).T
@@ -252,7 +230,6 @@ bars = {
 }
 figures.same_images(pictures, bars)
 
-
 # %%
 def between_and_within(head):
     """How far mean profiles lie apart (total variation): two questions of one seed, and two seeds of one question."""
@@ -260,16 +237,13 @@ def between_and_within(head):
     seeds_apart = [np.abs(p[i] - p[j]).sum() / 2 for p in (first, second) for i in range(len(p)) for j in range(i)]
     return np.abs(first - second).sum(axis=1).mean() / 2, np.mean(seeds_apart)
 
-
 index = ["two questions, one seed", "one question, two seeds"]
 pd.DataFrame({labels[head]: between_and_within(head) for head in heads}, index=index).round(2)
-
 
 # %%
 def one_layer(result):
     """The share of the test pictures whose most attended layer is the one that most pictures have."""
     return np.bincount(by_layer(result.attention).argmax(axis=1)).max() / len(result.attention)
-
 
 for head in ("laya_low_rate", "fusion"):
     shares = {name: np.mean([one_layer(r) for r in found[d, head]]) for name, d in zip(names, datasets)}

@@ -30,13 +30,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -139,7 +137,6 @@ print("the two copies are equal:", torch.equal(seen[2], seen[3]))
 #
 # ## Copies
 
-
 # %% mystnb={"image": {"alt": "Four bar charts with a dot for each of five runs. As it is: three layers with widely spread weights. With h3 shown twice, the second copy gets about 0.25 and the first 0.06. With h1 shown twice, both get about 0.16. With h3 three times, the copies get 0.27, 0.41 and 0.31, spread from 0.1 to 0.5."}, "figure": {"caption": "Mean weight of each hidden state that the head sees. A dot is a run, in the order of the seeds; a bar is the mean over seeds; the dotted line marks equal weights.", "name": "fig-copies"}}
 def weights(results):
     """Mean weights of each hidden state, one row per run."""
@@ -205,17 +202,15 @@ for view in NOISE:
 # Does it cost accuracy to lose a layer? Each condition against the network as it is, seeds paired
 # ([how to read these tables](fashion_mnist.ipynb#how-to-read-these-tables)):
 
-
 # %%
 def accuracies(results):
     return tables.percent_table(results)["accuracy"]
 
 
-tables.comparison_table(
-    holm(
-        {", ".join(view): compare(accuracies(with_view(view)), accuracies(as_it_is), margin) for view in COPIES + NOISE}
-    )
-)
+tables.comparison_table(holm({
+    ", ".join(view): compare(accuracies(with_view(view)), accuracies(as_it_is), margin)
+    for view in COPIES + NOISE
+}))
 
 # %% [markdown]
 # We found no evidence that any condition is better or worse. The row `h1, h2, noise3` deserves a second look. There the
@@ -238,13 +233,11 @@ def by_depth(results, depth):
     return [str(i + 1) for i in range(depth)], np.stack(rows)
 
 
-figures.mean_weights(
-    {
-        f"{depth} layers, {name}": by_depth(results, depth)
-        for depth in (4, 8)
-        for name, results in (("separate", separate), ("shared", shared))
-    }
-)
+figures.mean_weights({
+    f"{depth} layers, {name}": by_depth(results, depth)
+    for depth in (4, 8)
+    for name, results in (("separate", separate), ("shared", shared))
+})
 
 # %%
 table = tables.attention_table(separate + shared)

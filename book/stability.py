@@ -31,13 +31,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -167,7 +165,6 @@ print("same logits:", torch.allclose(outputs[0].logits, outputs[1].logits, atol=
 # Pairs scatter from -0.7 to +0.8. Is their mean different from what unrelated runs would give? As a control we give the
 # layers new names in each run, at random: all structure stays, except which layer is which. 200 such draws:
 
-
 # %%
 def generator_for(name):
     return np.random.default_rng(list(name.encode()))  # each control has a seed of its own
@@ -207,10 +204,8 @@ figures.weight_spread(weights)
 # %%
 for i, (a, b) in enumerate(zip(weights["LAYA"].T, weights["ScalarMix"].T), start=1):
     p = stats.levene(a, b, center="median").pvalue
-    print(
-        f"layer {i}: standard deviation over runs, LAYA {a.std(ddof=1):.3f}, "
-        f"ScalarMix {b.std(ddof=1):.3f}; Brown-Forsythe p = {p:.1g}"
-    )
+    print(f"layer {i}: standard deviation over runs, LAYA {a.std(ddof=1):.3f}, "
+          f"ScalarMix {b.std(ddof=1):.3f}; Brown-Forsythe p = {p:.1g}")
 
 # %% [markdown]
 # As predicted: on every layer LAYA's mean weights vary far more between runs than ScalarMix's. So neither the data, nor
@@ -227,7 +222,6 @@ for i, (a, b) in enumerate(zip(weights["LAYA"].T, weights["ScalarMix"].T), start
 # the share of the variance of class profiles that all runs have in common (the intraclass correlation {cite}`icc`).
 # Two means of $k$ runs each should then correlate by $k\rho / (1 + (k - 1)\rho)$ {cite}`spearman,brown`. How many
 # runs would a mean need, to agree with another such mean at 0.8?
-
 
 # %%
 def runs_needed(share, wanted=0.8):

@@ -31,13 +31,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -90,7 +88,6 @@ apart, alike = attention - profiles[:, labels], class_distances(profiles)
 def generator_for(name):
     return np.random.default_rng(list(name.encode()))  # each control has a seed of its own
 
-
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels: correlation of two means against the number of runs in each. First, layer of a class: the measured values stay within the grey band of renamed layers, near 0.02 for one run and 0.2 for means of ten. Second, which classes are alike: they start at about 0.12 and rise steadily to 0.66, far above the grey band."}, "figure": {"caption": "Correlation between the mean profiles of two groups of runs, by the size of the groups. Grey: 95 % of the controls, with layers renamed or classes shuffled. Blue: what the intraclass correlation predicts.", "name": "fig-averaging"}}
 names_rng, classes_rng = generator_for("averages, layers renamed"), generator_for("averages, classes shuffled")
 other_names = [permute_layers(profiles, names_rng) for _ in range(shuffles)]
@@ -139,7 +136,6 @@ print(f"two halves of the test set: correlation from {low:.3f} to {high:.3f}")
 # - *Layers renamed*: in each run, give the layers new names at random. All structure stays, except which layer is which.
 # - *Rows shuffled*: in each run, put the classes (or the images) in a random order. Nothing common stays.
 
-
 # %%
 def control(name, change, weights):
     """Correlations of all pairs, for many random changes of the weights: (shuffles, pairs)."""
@@ -178,7 +174,6 @@ for name, chance in renamed.items():
     low, high = np.quantile(chance.mean(axis=1), [0.025, 0.975])
     p = p_value(pairs[name].mean(), chance.mean(axis=1))
     print(f"{name}: {pair_estimate(pairs[name]):+.3f}, renamed [{low:+.3f}, {high:+.3f}], p = {p:.3f}")
-
 
 # %%
 def spread(values):

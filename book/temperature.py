@@ -30,13 +30,11 @@ from pathlib import Path
 
 extras, missing = ["chapters"], []
 
-
 def version(requirement):
     try:
         return metadata.version(re.match(r"[\w.-]+", requirement)[0])
     except metadata.PackageNotFoundError:
         return None
-
 
 checkout = next((p for p in Path.cwd().resolve().parents if (p / "src" / "laya_nb").is_dir()), None)
 if version("laya-nb"):
@@ -201,7 +199,6 @@ for name, rows in (("all", table), ("up to 1", low), ("from 1 up", high)):
 
 # %% mystnb={"image": {"alt": "Ten grey dots for each of eight temperatures, spread between -0.6 and 0.6. The means lie between -0.1 and 0.2."}, "figure": {"caption": "Correlation of two runs' class profiles, one dot per pair of seeds; the line joins the means.", "name": "fig-temperature-agreement"}}
 from laya_nb.analysis.stability import pairwise_correlation
-
 
 def profiles_at(tau):
     same = [result for result in results if result.run["temperature"] == tau]
