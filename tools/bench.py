@@ -24,6 +24,7 @@ import torch
 from bench_backbones import backbones, frozen
 from bench_explanations import explanations
 from bench_fusion import fusion
+from bench_representation import representation
 from bench_tools import BATCH, EPOCH, HEADS, Row, Trainer, TransformedImages, interleave, ratios
 from torch import nn
 
@@ -215,6 +216,7 @@ BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (
     frozen,
     fusion,
     explanations,
+    representation,
 )
 
 
