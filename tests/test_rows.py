@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laya_nb.analysis.representation import curvature, matrix_entropy
-from laya_nb.analysis.rows import Mean, Undefined, as_array, centred, over_layers, over_prompts, unit_rows
+from laya_nb.analysis.rows import Undefined, as_array, centred, over_layers, over_prompts, unit_rows
 
 rng = np.random.default_rng(0)
 
@@ -60,8 +60,10 @@ def test_the_mean_over_prompts_is_that_of_each_alone_and_counts_those_without() 
     entropies = [prompt_entropy(prompts[i]) for i in (0, 2, 3)]
     curvatures = [curvature(prompts[i]) for i in (0, 2)]
     for given_tokens, given_lengths in ((tokens, lengths), (torch.from_numpy(tokens), torch.tensor(lengths))):
-        assert over_prompts(prompt_entropy, given_tokens, given_lengths) == Mean(pytest.approx(np.mean(entropies)), 2)
-        assert over_prompts(curvature, given_tokens, given_lengths) == Mean(pytest.approx(np.mean(curvatures)), 3)
+        entropy = over_prompts(prompt_entropy, given_tokens, given_lengths)
+        bend = over_prompts(curvature, given_tokens, given_lengths)
+        assert (entropy.value, entropy.undefined) == (pytest.approx(np.mean(entropies)), 2)
+        assert (bend.value, bend.undefined) == (pytest.approx(np.mean(curvatures)), 3)
 
 
 def test_no_prompt_with_an_answer_is_no_answer() -> None:

@@ -10,9 +10,8 @@ Rows are tokens or examples. They are taken as given: nothing is centred or brou
 so. Arrays and tensors of any floating type go in, numbers come out, all is computed in float64. Where a measure is not
 defined it is NaN, and each function says when that is. Logarithms are natural, angles in radians.
 
-Memory, beside the arguments in float64, for N rows of width D: min(N, D) x min(N, D) for the entropy, N x D for
-the effective rank, three N x N for `dime` and `unbiased_cka`, two for `info_nce`, eight for `nt_xent`, and four D x D
-and four N x D for `lidar`. A thousand rows of width 768 stay below 100 MB, besides LiDAR's views.
+Memory, beside the arguments, for N rows of width D: at most five matrices of N x N (`dime`, `nt_xent`) and six of N x D
+or D x D, in float64. For a thousand rows of width 768 that is less than 100 MB. LiDAR reads one view at a time.
 """
 
 import math
