@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from laya_nb.analysis.representation import curvature, matrix_entropy
 from laya_nb.analysis.rows import Undefined, as_array, centred, over_layers, over_prompts, unit_rows
@@ -22,6 +23,7 @@ def test_centred_rows_sum_to_nothing_and_keep_their_differences() -> None:
     np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-14)
     np.testing.assert_allclose(np.diff(found, axis=0), np.diff(z, axis=0), atol=1e-14)
     np.testing.assert_array_equal(z, kept)
+    np.testing.assert_allclose(centred(1e-9 * z), 1e-9 * found, rtol=1e-6)
 
 
 @given(st.integers(1, 40), st.floats(-1e6, 1e6), st.integers(1, 5))
@@ -107,6 +109,16 @@ def test_layers_are_measured_at_once_and_come_in_order() -> None:
         assert list(over_layers(lambda layer: (together.wait(), layer)[1], "ab")) == ["a", "b"]
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_layer_has_one_thread() -> None:
+    def threads(_: None) -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        assert threads(None) == {2}
+        assert list(over_layers(threads, [None])) == [{1}]
+        assert threads(None) == {2}
 
 
 def test_any_real_type_is_taken() -> None:
