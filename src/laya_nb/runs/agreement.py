@@ -12,6 +12,7 @@ from laya_nb.training.predict import evaluate_labels
 # that: the first epoch still agrees to the fourth digit, the end only as well as two draws of that chaos, which early
 # stopping widens: an eight-layer network came out 1.6 points apart.
 FIRST_LOSS_RELATIVE = 2e-3
+FIRST_LOSS_RELATIVE_HALF = 3e-2  # on features in bfloat16, which one kind of processor rounds unlike another
 FIRST_ACCURACY = 0.01
 FINAL_ACCURACY = 0.025
 
@@ -56,7 +57,8 @@ def differences(published: Result, again: Result) -> list[str]:
 
     found = []
     losses = first(published, "train_loss"), first(again, "train_loss")
-    if not math.isclose(*losses, rel_tol=FIRST_LOSS_RELATIVE):
+    half = "bf16" in str(published.run["dataset"]).split("+")
+    if not math.isclose(*losses, rel_tol=FIRST_LOSS_RELATIVE_HALF if half else FIRST_LOSS_RELATIVE):
         found.append(f"training loss of epoch 1: published {losses[0]:.5f}, again {losses[1]:.5f}")
     results = (published, again)
     accuracies = {}
