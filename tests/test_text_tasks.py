@@ -10,7 +10,7 @@ from _pytest.mark import ParameterSet
 
 from laya_nb import data
 from laya_nb.analysis.words import word_baselines
-from laya_nb.data import DataError, catalog, documentation, review_sentences, text_tasks, tokens
+from laya_nb.data import DataError, catalog, documentation, imdb, review_sentences, text_tasks, tokens
 from laya_nb.data.text_tasks import TASKS, main_verb_tense
 
 FULL = os.environ.get("LAYA_NB_DATA")
@@ -244,11 +244,12 @@ def test_sentences_of_a_review(review: str, found: list[tuple[str, str | None]])
     assert list(review_sentences._plain(review)) == [one for one in found if one[1]]
 
 
-@pytest.mark.usefixtures("no_network")
 def test_reviews_that_cannot_be_had_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LAYA_NB_DATA", raising=False)
-    monkeypatch.setenv("LAYA_NB_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match=r"the IMDB reviews could not be had.*point LAYA_NB_DATA at a folder"):
+    """By the error of the data set that they are."""
+    (tmp_path / "imdb").mkdir()
+    (tmp_path / "imdb" / imdb.IMDB_FILES["train"]).write_bytes(b"PAR1")
+    monkeypatch.setenv("LAYA_NB_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=f"{imdb.IMDB_FILES['train']} is damaged: 4 bytes"):
         text_tasks.load("tense")
 
 

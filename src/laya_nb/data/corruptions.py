@@ -17,11 +17,11 @@ from laya_nb.support.seeds import stream_seed
 STRENGTHS: dict[str, tuple[float, ...]] = {
     "noise": (0.04, 0.08, 0.14, 0.22, 0.32),  # standard deviation of Gaussian noise, independent in each value
     "blur": (0.5, 0.8, 1.2, 1.7, 2.4),  # of a Gaussian, in thirty-seconds of the shorter side
-    "contrast": (0.7, 0.5, 0.35, 0.22, 0.12),  # what is left of the distance from the mean of the grey image
-    "brightness": (0.8, 0.62, 0.46, 0.32, 0.2),  # what is left of each value
-    "rotation": (8, 16, 26, 38, 52),  # degrees, to the left or to the right; corners are filled with black
+    "contrast": (0.85, 0.7, 0.55, 0.4, 0.25),  # what is left of the distance from the mean of the grey image
+    "brightness": (0.7, 0.5, 0.32, 0.2, 0.1),  # what is left of each value
+    "rotation": (5, 10, 16, 24, 34),  # degrees, to the left or to the right; corners are filled with black
     "pixelation": (0.75, 0.55, 0.42, 0.32, 0.25),  # of the pixels of each side that are left
-    "jpeg": (50, 25, 14, 8, 4),  # quality
+    "jpeg": (40, 20, 10, 5, 2),  # quality
 }
 """What the strengths 1 to 5 of each corruption of images are."""
 TEXT_STRENGTHS = (0.05, 0.1, 0.2, 0.35, 0.55)
