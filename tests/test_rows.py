@@ -42,6 +42,7 @@ def test_unit_rows_have_length_1_and_their_direction() -> None:
     found = unit_rows(z)
     np.testing.assert_allclose((found**2).sum(axis=1), 1)
     np.testing.assert_allclose(found * np.linalg.norm(z, axis=1, keepdims=True), z)
+    assert unit_rows(np.array([[2.0], [-3.0]])).tolist() == [[1.0], [-1.0]]
 
 
 def test_a_row_of_zeros_has_no_direction() -> None:

@@ -116,8 +116,8 @@ def lengths_of(rows: np.ndarray) -> np.ndarray:
 
 def directions(rows: np.ndarray) -> np.ndarray:
     """Rows of length 1; NaN where a row is 0."""
-    with np.errstate(invalid="ignore"):
-        return rows / lengths_of(rows)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return rows * (1 / lengths_of(rows))[:, None]
 
 
 def _defined(function: Callable[[Any], float], tokens: Rows) -> float:
