@@ -78,7 +78,7 @@ table = measured(runs, pruning, store)
 deep = [title for title in runs if "8 layers" in title or "frozen" in title] or list(runs)[:1]
 as_it_is, retrained = (pruned.curves(table, which) for which in ("as_it_is", "retrained"))
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two rows, eight-layer networks and the frozen transformer, each with two panels on one scale. As it is: with eight layers, attention's order and the best subset keep about 88 percent down to four layers and fall to about 60 at one, a random order falls at once, to about 32. With a new head all three orders stay within about a point of the whole."}, "figure": {"caption": "Accuracy of the two deepest networks without some of their layers: as they are, and with a head trained anew on the layers that are left. Layers go one after the other, in the order of attention, at random, or as the best subset has them. Means over five seeds.", "name": "fig-pruning"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two rows, eight-layer networks and the frozen transformer, each with two panels on one scale. As it is: with eight layers, attention's order and the best subset keep about 88 percent down to four layers and fall to about 60 at one, a random order falls at once, to about 32. With a new head all three orders stay within two points of the whole."}, "figure": {"caption": "Accuracy of the two deepest networks without some of their layers: as they are, and with a head trained anew on the layers that are left. Layers go one after the other, in the order of attention, at random, or as the best subset has them. Means over five seeds.", "name": "fig-pruning"}}
 orders = ["attention", "random", "best subset"]
 panels = {}
 for network in deep:
@@ -161,7 +161,7 @@ pruned.comparisons(as_it_is, "attention", "best subset", margin)
 # with half of its taps gone.
 #
 # On the two layers of the recurrent network no difference was shown. On the frozen transformer, whose weights are nearly
-# equal, attention's order is better than chance by two points only, and loses five with two taps left.
+# equal, attention's order is better than chance by about two points, and loses five with two taps left.
 #
 # ## With a new head
 #

@@ -12,7 +12,10 @@ from laya_nb.training.predict import evaluate_labels
 # that: the first epoch still agrees to the fourth digit, the end only as well as two draws of that chaos, which early
 # stopping widens: an eight-layer network came out 1.6 points apart.
 FIRST_LOSS_RELATIVE = 2e-3
-FIRST_LOSS_RELATIVE_HALF = 3e-2  # on features in bfloat16, which one kind of processor rounds unlike another
+# At high learning rates chaos is there within the first epoch: a fusion probe's loss came out 0.5 % apart on one thread
+# and on two, and 1.2 % on two machines.
+HIGH_LEARNING_RATE = 1e-2
+FIRST_LOSS_RELATIVE_HIGH = 3e-2
 FIRST_ACCURACY = 0.01
 FINAL_ACCURACY = 0.025
 
@@ -57,8 +60,8 @@ def differences(published: Result, again: Result) -> list[str]:
 
     found = []
     losses = first(published, "train_loss"), first(again, "train_loss")
-    half = "bf16" in str(published.run["dataset"]).split("+")
-    if not math.isclose(*losses, rel_tol=FIRST_LOSS_RELATIVE_HALF if half else FIRST_LOSS_RELATIVE):
+    high = Run.from_description(published.run).protocol.learning_rate >= HIGH_LEARNING_RATE
+    if not math.isclose(*losses, rel_tol=FIRST_LOSS_RELATIVE_HIGH if high else FIRST_LOSS_RELATIVE):
         found.append(f"training loss of epoch 1: published {losses[0]:.5f}, again {losses[1]:.5f}")
     results = (published, again)
     accuracies = {}

@@ -14,15 +14,13 @@ from laya_nb.runs.new_heads import GivenWeightsHead, accuracy, head_seed, hidden
 
 D_STAR = 96  # of new heads on a network whose own head has no adapters
 EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
-ROWS = 8000  # hidden states of all examples at most: fewer are explained to a head that reads more than 8 layers
 LEARN_FROM = 20_000  # examples from which new heads learn: a third of Fashion-MNIST
 
 
 @measurement(version=2)
 def faithfulness(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """`examine` on the test part. Rankings go by "ranking/removal/comprehensiveness" and "…/sufficiency"."""
-    count = min(EXAMPLES, ROWS // len(model.head.in_dims))
-    found = examine(model, some(dataset.test, count), some(dataset.train, count))
+    found = examine(model, some(dataset.test, EXAMPLES), some(dataset.train, EXAMPLES))
     return flat(found)
 
 
