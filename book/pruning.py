@@ -176,9 +176,9 @@ pruned.comparisons(retrained, "attention", "random", margin)
 # %% [markdown]
 # The difference is gone, or nearly. On CIFAR-10 the order matters: the last layer must stay, and attention keeps it. On the
 # networks that read Fashion-MNIST, and on the recurrent one, a random order is as good, within half a point; on the frozen
-# transformer that is undecided. In attention's order, a head on one layer is as accurate as one on all, within about a point.
+# transformer that is undecided. In attention's order, a head on one layer is on average within about a point of one on all.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Five panels, one per network, six orders of removal each, with new heads. On CIFAR-10 taking the deepest layers first falls far below the others, and random order lies between. Elsewhere all orders lie within about a point of each other, but that taking the deepest first loses one to three points at the end."}, "figure": {"caption": "Six orders of removal, and the best subset, with a new head on the layers that are left. The scales differ. Means over five seeds.", "name": "fig-pruning-orders"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Five panels, one per network, six orders of removal each, with new heads. On CIFAR-10 taking the deepest layers first falls far below the others, and random order lies between. Elsewhere most orders lie within about a point and a half of each other; taking the deepest first, and on the frozen transformer block influence, ends up to three points below the best."}, "figure": {"caption": "Six orders of removal, and the best subset, with a new head on the layers that are left. The scales differ. Means over five seeds.", "name": "fig-pruning-orders"}}
 figures.pruning_curves(retrained, "test accuracy, %")
 
 # %% [markdown]
