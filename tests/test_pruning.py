@@ -216,17 +216,6 @@ def test_hidden_states_are_computed_once_and_can_be_selected() -> None:
     assert torch.equal(part.test.y, dataset.test.y)
 
 
-def test_a_head_under_given_weights_mixes_by_these() -> None:
-    torch.manual_seed(0)
-    head = new_heads.GivenWeightsHead((8, 6, 2), CLASSES, d_star=5)
-    h = [torch.randn(7, 8), torch.randn(7, 6)]
-    first = head([*h, torch.tensor([1.0, 0.0]).expand(7, 2)]).logits
-    torch.testing.assert_close(first, head.classifier(head.adapters[0](h[0])))
-    z = [adapter(x) for adapter, x in zip(head.adapters, h, strict=True)]
-    mixed = head([*h, torch.tensor([0.3, 0.7]).expand(7, 2)]).logits
-    torch.testing.assert_close(mixed, head.classifier(0.3 * z[0] + 0.7 * z[1]))
-
-
 def test_new_heads_over_a_frozen_network_differ_from_run_to_run() -> None:
     """Their hidden states are the same in all runs; those of trained backbones are not."""
     torch.manual_seed(0)

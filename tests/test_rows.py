@@ -1,17 +1,15 @@
 """Rows made ready, and measures over prompts and layers: nothing is skipped silently."""
 
 import math
-import threading
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from laya_nb.analysis.representation import curvature, matrix_entropy
-from laya_nb.analysis.rows import Undefined, as_array, centred, over_layers, over_prompts, unit_rows
+from laya_nb.analysis.rows import Undefined, as_array, centred, over_prompts, unit_rows
 
 rng = np.random.default_rng(0)
 
@@ -99,27 +97,6 @@ def test_lengths_must_fit_the_tokens(lengths: list[int], said: str) -> None:
 def test_lengths_are_integers() -> None:
     with pytest.raises(TypeError, match="float"):
         over_prompts(curvature, np.ones((5, 2)), [2.5, 2.5])  # type: ignore[list-item]
-
-
-def test_layers_are_measured_at_once_and_come_in_order() -> None:
-    """Two layers that wait for one another: one thread alone would wait for ever."""
-    before = torch.get_num_threads()
-    together = threading.Barrier(2, timeout=60)
-    torch.set_num_threads(2)
-    try:
-        assert list(over_layers(lambda layer: (together.wait(), layer)[1], "ab")) == ["a", "b"]
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_a_layer_has_one_thread() -> None:
-    def threads(_: None) -> set[int]:
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-
-    with threadpool_limits(2, user_api="blas"):
-        assert threads(None) == {2}
-        assert list(over_layers(threads, [None])) == [{1}]
-        assert threads(None) == {2}
 
 
 def test_any_real_type_is_taken() -> None:

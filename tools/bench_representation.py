@@ -20,8 +20,9 @@ from laya_nb.analysis.representation import (
     nt_xent,
     unbiased_cka,
 )
-from laya_nb.analysis.rows import centred, over_layers, over_prompts, unit_rows
+from laya_nb.analysis.rows import centred, over_prompts, unit_rows
 from laya_nb.data import Examples
+from laya_nb.support.threads import side_by_side
 
 EXAMPLES, LAYERS, VIEWS, TOKENS = 1000, 12, 16, 60
 
@@ -86,7 +87,7 @@ def _layer(views: Tensor, tokens: Tensor, lengths: Tensor, last: Tensor) -> list
 
 
 def _all(measure: Callable[[Tensor], list[object]], lasts: list[Tensor]) -> list[list[object]]:
-    return list(over_layers(measure, lasts))
+    return side_by_side(measure, lasts)
 
 
 def _parts(views: Tensor, tokens: Tensor, lengths: Tensor, repeats: int) -> list[Row]:
@@ -105,7 +106,7 @@ def _parts(views: Tensor, tokens: Tensor, lengths: Tensor, repeats: int) -> list
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        (seconds,) = over_layers(alone, [None])
+        (seconds,) = side_by_side(alone, [None])
     finally:
         torch.set_num_threads(threads)
     rows = [

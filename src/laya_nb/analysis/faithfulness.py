@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from laya_nb.analysis import attribution, removal
 from laya_nb.data import Examples
 from laya_nb.heads import DepthClassifier, LayerDropoutLAYAHead, Mixture
 from laya_nb.support.checks import check_choice
+from laya_nb.support.threads import side_by_side
 
 TABULATED = 6  # layers up to which all subsets are evaluated once, and looked up
 CUTS = 4  # above that, so many numbers of first layers are taken away, not all
@@ -133,11 +135,15 @@ def examine(
         "constant": baselines["constant"].mean(dim=1),
         "random": torch.rand(own.shape, generator=torch.Generator().manual_seed(seed)),
     }
-    rows = []
-    for way in wanted:
+
+    def judged(way: str) -> list[dict[str, Any]]:
         whole = chance[way](torch.ones_like(own, dtype=torch.bool))
-        for ranking, order in rankings.items():
-            rows.append({"ranking": ranking, "removal": way} | _eraser(chance[way], whole, order))
+        return [
+            {"ranking": ranking, "removal": way} | _eraser(chance[way], whole, order)
+            for ranking, order in rankings.items()
+        ]
+
+    rows = [row for of_one_way in side_by_side(judged, wanted) for row in of_one_way]
     numbers = _agreements(rankings) | {
         "permuted": _permuted(mixture, probabilities, seed),
         "adversary": float(adversarial_weights(mixture)[1].mean()),
@@ -208,16 +214,24 @@ def mean_weights(mixture: Mixture, predicted: Tensor) -> dict[str, Tensor]:
 
 
 def _of_class(way: removal.Removal, predicted: Tensor, layers: int) -> Callable[[Tensor], Tensor]:
-    """From `kept` (N, L) to the predicted class's probability, (N,); for few layers from a table of all subsets."""
+    """From `kept` (N, L) to the predicted class's probability, (N,). Of few layers each subset is evaluated once."""
 
     def probability(kept: Tensor) -> Tensor:
         return way(kept).gather(1, predicted[:, None]).squeeze(1)
 
     if layers > TABULATED:
         return probability
-    table = torch.stack([probability(s.expand(len(predicted), -1)) for s in attribution.all_subsets(layers)])
     powers, examples = 2 ** torch.arange(layers), torch.arange(len(predicted))
-    return lambda kept: table[(kept * powers).sum(dim=1), examples]
+    table: dict[int, Tensor] = {}
+
+    def looked_up(kept: Tensor) -> Tensor:
+        rows, which = (kept * powers).sum(dim=1).unique(return_inverse=True)
+        for row in set(rows.tolist()) - table.keys():
+            subset = torch.tensor([bool(row >> layer & 1) for layer in range(layers)])
+            table[row] = probability(subset.expand(len(predicted), -1))
+        return torch.stack([table[row] for row in rows.tolist()])[which, examples]
+
+    return looked_up
 
 
 def _eraser(of_class: Callable[[Tensor], Tensor], whole: Tensor, order: Tensor) -> dict[str, float]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from laya_nb.heads import Head, LayerDropoutLAYAHead
+from laya_nb.support.threads import side_by_side
 
 Removal = Callable[[Tensor], Tensor]
 States = Sequence[Tensor]  # h_1..h_L, h_i of shape (N, d_i)
@@ -97,22 +98,23 @@ def optimal_constants(head: Head, states: States, labels: Tensor, steps: int = 6
     Found by Adam on the cross-entropy, from the mean on, for each layer with the others as they are (the optimal
     constant of arXiv 2409.09951).
     """
-    adapters, head = head.split()
+    adapters, rest = head.split()
     adapted = [adapter(h).detach() for adapter, h in zip(adapters, states, strict=True)]
-    found = []
-    for layer, h in enumerate(states):
-        constant = h.mean(dim=0).clone().requires_grad_()
-        optimizer = torch.optim.Adam([constant], lr=0.05 * float(h.std().clamp(min=1e-6)))
+
+    def of(layer: int) -> Tensor:
+        constant = states[layer].mean(dim=0).clone().requires_grad_()
+        optimizer = torch.optim.Adam([constant], lr=0.05 * float(states[layer].std().clamp(min=1e-6)))
         best, lowest = constant.detach().clone(), torch.inf
         for _ in range(steps):
             shown = [*adapted[:layer], adapters[layer](constant).expand_as(adapted[layer]), *adapted[layer + 1 :]]
-            loss = F.cross_entropy(head(shown).logits, labels)
+            loss = F.cross_entropy(rest(shown).logits, labels)
             if loss.item() < lowest:
                 best, lowest = constant.detach().clone(), loss.item()
             (constant.grad,) = torch.autograd.grad(loss, [constant])
             optimizer.step()
-        found.append(best)
-    return found
+        return best
+
+    return side_by_side(of, range(len(states)))
 
 
 def _shown(states: States, by: States, kept: Tensor) -> list[Tensor]:

@@ -1,19 +1,15 @@
-"""Rows of hidden states, made ready to be measured, and measures taken prompt by prompt or layer by layer."""
+"""Rows of hidden states, made ready to be measured, and measures taken prompt by prompt."""
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 Rows = np.ndarray | Tensor  # (N, D), one row per token or example
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 LARGEST = 1e75  # root of the sum of squares: its fourth power, which CKA needs, is still a number
 EPSILON = float(np.finfo(np.float64).eps)
@@ -75,17 +71,6 @@ def over_prompts(function: Callable[[Any], float], tokens: Rows, lengths: Sequen
     values = np.array([_defined(function, tokens[end - count : end]) for count, end in zip(counts, ends, strict=True)])
     undefined = np.isnan(values)
     return Mean(math.nan if undefined.all() else float(values[~undefined].mean()), int(undefined.sum()))
-
-
-def over_layers(function: Callable[[Item], Result], layers: Iterable[Item]) -> Iterator[Result]:
-    """The function's result for each layer, in order, computed on as many threads as PyTorch uses.
-
-    Several layers at once, one thread each: eigenvalues gain little from a second thread.
-    """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        yield from pool.map(function, layers)
 
 
 def as_array(name: str, values: Rows) -> np.ndarray:

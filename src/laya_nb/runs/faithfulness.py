@@ -9,8 +9,9 @@ from laya_nb.analysis.faithfulness import Faithfulness, adversarial_weights, exa
 from laya_nb.backbones import FrozenFeatures
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, EqualMixHead, LAYAHead, LayerDropoutLAYAHead, Mixture
+from laya_nb.runs.given_weights import accuracies_under
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import GivenWeightsHead, accuracy, head_seed, hidden_dataset, some, train_head
+from laya_nb.runs.new_heads import accuracy, head_seed, hidden_dataset, some, train_head
 
 D_STAR = 96  # of new heads on a network whose own head has no adapters
 EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
@@ -43,21 +44,14 @@ def new_heads(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     accuracy and its faithfulness, where layers are removed as it learnt it.
     """
     states = hidden_dataset(model, dataset, LEARN_FROM)
-    head, widths = model.head, model.head.in_dims
+    own, widths = model.head, model.head.in_dims
     mixtures = [_mixture(model, part) for part in (states.train, states.test)]
-    d_star = head.classifier.in_features if isinstance(head, LAYAHead | EqualMixHead) else D_STAR
-    classes, seed = head.num_classes, head_seed(model)
+    d_star = own.classifier.in_features if isinstance(own, LAYAHead | EqualMixHead) else D_STAR
+    classes, seed = own.num_classes, head_seed(model)
     found = {"own": accuracy(mixtures[1].logits(), states.test.y)}
-    for name, (train, test) in _given(*mixtures).items():
-        given = Dataset(
-            states.name, states.source, states.classes,
-            Examples(torch.cat([states.train.x, train], dim=1), states.train.y),
-            Examples(torch.cat([states.test.x, test], dim=1), states.test.y),
-        )  # fmt: skip
-        trained = train_head(GivenWeightsHead((*widths, len(widths)), classes, d_star), given, seed)
-        found[f"given/{name}"] = accuracy(trained(given.test.x).logits, given.test.y)
-    equal = train_head(EqualMixHead(widths, classes, d_star), states, seed)
-    found["equal"] = accuracy(equal(states.test.x).logits, states.test.y)
+    names, train, test = _given(*mixtures)
+    accuracies = accuracies_under(states, train, test, EqualMixHead(widths, classes, d_star), seed)
+    found |= dict(zip(names, accuracies, strict=True))
     dropout = train_head(LayerDropoutLAYAHead(widths, classes, d_star), states, seed)
     found["dropout"] = accuracy(dropout(states.test.x).logits, states.test.y)
     examined = examine(dropout, some(states.test, EXAMPLES), some(states.train, EXAMPLES), removals=["dropped"])
@@ -70,25 +64,24 @@ def _mixture(model: DepthClassifier, part: Examples) -> Mixture:
 
 
 @torch.no_grad()
-def _given(train: Mixture, test: Mixture) -> dict[str, tuple[Tensor, Tensor]]:
-    """Weights (N, L) for the training and the test part, by what they are."""
+def _given(train: Mixture, test: Mixture) -> tuple[list[str], Tensor, Tensor]:
+    """Names of M sets of weights, and these for the training and the test part, (N, M, L)."""
     own = [mixture.weights.mean(dim=1) for mixture in (train, test)]
     guesses = [mixture.logits().argmax(dim=1) for mixture in (train, test)]
     everyone = [torch.zeros_like(guess) for guess in guesses]
     means = [mean_weights(train, guess) for guess in guesses]
     generator = torch.Generator().manual_seed(0)
-    return {
-        "own": _pairs(own),
-        "shuffled within class": _pairs(_shuffled(own, guesses, generator)),
-        "shuffled": _pairs(_shuffled(own, everyone, generator)),
-        "class mean": _pairs([mean["class mean"].mean(dim=1) for mean in means]),
-        "constant": _pairs([mean["constant"].mean(dim=1) for mean in means]),
-        "adversary": _pairs([adversarial_weights(one, steps=10)[0].mean(dim=1) for one in (train, test)]),
+    sets = {
+        "given/own": own,
+        "given/shuffled within class": _shuffled(own, guesses, generator),
+        "given/shuffled": _shuffled(own, everyone, generator),
+        "given/class mean": [mean["class mean"].mean(dim=1) for mean in means],
+        "given/constant": [mean["constant"].mean(dim=1) for mean in means],
+        "given/adversary": [adversarial_weights(one, steps=10)[0].mean(dim=1) for one in (train, test)],
+        "equal": [torch.full_like(weights, 1 / weights.shape[1]) for weights in own],
     }
-
-
-def _pairs(values: list[Tensor]) -> tuple[Tensor, Tensor]:
-    return values[0], values[1]
+    of_train, of_test = (torch.stack(part, dim=1) for part in zip(*sets.values(), strict=True))
+    return list(sets), of_train, of_test
 
 
 def _shuffled(weights: list[Tensor], groups: list[Tensor], generator: torch.Generator) -> list[Tensor]:

@@ -2,15 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from laya_nb.backbones import FrozenFeatures
 from laya_nb.data import Dataset, Examples
-from laya_nb.heads import DepthClassifier, Head, HeadOutput
-from laya_nb.heads.base import linear_adapters
+from laya_nb.heads import DepthClassifier, Head
 from laya_nb.support import keras_defaults, seeds
 from laya_nb.training import TrainingConfig, fit
 from laya_nb.training.predict import EVALUATION_BATCH
@@ -19,26 +17,6 @@ NEW_HEAD = TrainingConfig(
     learning_rate=3e-3, batch_size=256, max_epochs=6, patience=None, final_learning_rate=1e-5
 )  # fmt: skip
 """How a new head is trained: all get the same number of steps, so that none profits from a lucky stop."""
-
-
-class GivenWeightsHead(Head):
-    """Adapters, then a mix by weights that come from outside, as the last hidden state: in_dims is (d_1..d_L, L)."""
-
-    def __init__(self, in_dims: Sequence[int], num_classes: int, d_star: int = 96) -> None:
-        super().__init__(in_dims, num_classes)
-        self.adapters = linear_adapters(self.in_dims[:-1], d_star)
-        self.classifier = torch.nn.Linear(d_star, num_classes)
-
-    def forward(self, hidden_states: Sequence[Tensor]) -> HeadOutput:
-        """h_1..h_L and weights (B, L) to logits (B, C) and these weights."""
-        self.check(hidden_states)
-        *states, weights = hidden_states
-        # sum_i alpha_i (A_i h_i + b_i) as one product: L small ones take three times as long.
-        weighted = torch.cat([weights[:, i, None] * h for i, h in enumerate(states)], dim=1)
-        adapters = cast(list[torch.nn.Linear], list(self.adapters))
-        matrix = torch.cat([adapter.weight for adapter in adapters], dim=1)
-        biases = torch.stack([adapter.bias for adapter in adapters])
-        return HeadOutput(self.classifier(weighted @ matrix.T + weights @ biases), weights)
 
 
 @torch.no_grad()

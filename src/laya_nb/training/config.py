@@ -5,6 +5,7 @@ early stopping on validation accuracy with patience 5 and the best weights resto
 of attentive layer fusion (arXiv 2601.09322).
 """
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -77,6 +78,11 @@ class TrainingConfig:
             for item in fields(self)
             if item.name in _ALWAYS_DESCRIBED or getattr(self, item.name) != item.default
         }
+
+    def learning_rate_at(self, share: float) -> float:
+        """The learning rate when this share of all steps is done, from 0 to 1: half a cosine, or always the same."""
+        first, last = self.learning_rate, self.final_learning_rate
+        return first if last is None else last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
     def for_a_stack(self) -> "TrainingConfig":
         """This configuration without what may differ between models that are trained as one stack.

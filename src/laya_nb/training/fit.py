@@ -126,7 +126,7 @@ class _Steps:
             value = loss.item()
             if not math.isfinite(value):
                 raise NonFiniteLoss(value, step, self.epochs)
-            self.optimizer.learning_rate = self._learning_rate()
+            self.optimizer.learning_rate = self.protocol.learning_rate_at(self.done / self.total)
             self.optimizer.zero_grad()
             loss.backward()
             if self.protocol.clip_norm is not None:
@@ -135,13 +135,6 @@ class _Steps:
             self.done += 1
             total += value * len(index)
         return total / len(train.y)
-
-    def _learning_rate(self) -> float:
-        """Half a cosine, from the first step's rate towards the last."""
-        first, last = self.protocol.learning_rate, self.protocol.final_learning_rate
-        if last is None:
-            return first
-        return last + (first - last) * (1 + math.cos(math.pi * self.done / self.total)) / 2
 
     def _logits(self, x: Tensor) -> Tensor:
         """Logits (B, C); with noise on all hidden states of about half of the inputs."""
