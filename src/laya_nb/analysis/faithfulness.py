@@ -129,7 +129,7 @@ def examine(
         "weight": own,
         "contribution": attribution.contributions(mixture, pair),
         "shapley": attribution.shapley_values(chance["masked"], len(own), layers, seed=seed),
-        "integrated gradients": attribution.integrated_gradients(rest, z, z_mean, pair),
+        "integrated gradients": attribution.integrated_gradients(head, states, mean, pair),
         "gradient x input": attribution.gradient_times_input(head, states, pair),
         "class mean": baselines["class mean"].mean(dim=1),
         "constant": baselines["constant"].mean(dim=1),

@@ -120,10 +120,10 @@ class Head(nn.Module):
         )
 
     def split(self) -> tuple[nn.ModuleList, "Head"]:
-        """What is done to each layer alone, and a head for what comes of it, with the same parameters.
+        """What is done to each layer alone, and a head for what comes of it.
 
-        The second on what the first makes of h_1..h_L gives what this head gives on h_1..h_L. Whoever changes one layer
-        again and again computes the others once. By default nothing is done to a layer alone.
+        The second on what the first makes of h_1..h_L gives what this head gives on h_1..h_L in evaluation mode.
+        Whoever changes one layer again and again computes the others once. By default nothing is done to a layer alone.
         """
         return nn.ModuleList(nn.Identity() for _ in self.in_dims), self
 

@@ -14,14 +14,15 @@ from laya_nb.runs.measurements import measurement
 from laya_nb.runs.new_heads import accuracy, head_seed, hidden_dataset, some, train_head
 
 D_STAR = 96  # of new heads on a network whose own head has no adapters
-EXAMPLES = 1000  # that are explained, and as many to take means and replacements from
+EXAMPLES = 1000  # that are explained, and as many to take means and replacements from; fewer of more than 8 layers
 LEARN_FROM = 20_000  # examples from which new heads learn: a third of Fashion-MNIST
 
 
 @measurement(version=2)
 def faithfulness(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """`examine` on the test part. Rankings go by "ranking/removal/comprehensiveness" and "…/sufficiency"."""
-    found = examine(model, some(dataset.test, EXAMPLES), some(dataset.train, EXAMPLES))
+    count = min(EXAMPLES, 8 * EXAMPLES // len(model.head.in_dims))
+    found = examine(model, some(dataset.test, count), some(dataset.train, count))
     return flat(found)
 
 
