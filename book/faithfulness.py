@@ -24,13 +24,13 @@
 # **Answer.** Where weights are sharp, mostly yes. But that an input's own weights tell more of it than the mean weights of its
 # class was shown on none of five networks:
 
-# %% tags=["hide-input"] extras=["chapters"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+# %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
 import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
 from pathlib import Path
 
-extras, missing = ["chapters"], []
+extras, missing = ["chapters", "pretrained"], []
 
 def version(requirement):
     try:
@@ -54,9 +54,10 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "vision": [], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # or "sample"
-seeds: list[int] = [0, 1, 2, 3, 4]  # one LAYA run of each network per seed
+vision: list[str] = ["fusion", "laya_low_rate"]  # probes of a vision transformer, as in probes.PROBES; or []
+seeds: list[int] = [0, 1, 2, 3, 4]  # one run of each network and probe per seed
 max_epochs: int = 50  # the longest run, in passes over the data
 margin: float = 0.01  # of probability: less than this is too small to matter
 
@@ -74,11 +75,15 @@ from laya_nb.report import explanations
 from laya_nb.report.networks import NETWORKS, measured, runs_of
 from laya_nb.runs import ResultStore, Run
 from laya_nb.runs.faithfulness import faithfulness, new_heads
+from laya_nb.runs.probes import PROBES, benchmark
 
 store = ResultStore()
 runs = {NETWORKS[name].title: runs_of(name, seeds, max_epochs) for name in networks}
 table = measured(runs, faithfulness, store)
 fresh = measured(runs, new_heads, store)
+probed = benchmark(["cifar10_jpeg@2000"], vision, "vit_s_saliency+bf16", seeds)
+probes = {PROBES[name].label: [Run.from_description(one.run) for one in of] for (_, name), of in probed.items()}
+seen = measured(probes, faithfulness, store)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Five networks, three intervals each. Less the class's mean weights: close to 0 on all networks, within 0.03 on the four that were trained whole. Less the mean weights of all inputs: about 0.1 on the two networks for Fashion-MNIST, wide intervals, close to 0 elsewhere. Less a random order: about 0.3 to 0.37 on Fashion-MNIST and CIFAR-10, about 0.05 on IMDB."}, "figure": {"caption": "How much more of a prediction goes when layers are taken away in the order of the input's own weights, than in the order of the class's mean weights, of the mean weights of all inputs, and at random. Means over five seeds with 95 % intervals; 0: the baseline tells as much.", "name": "fig-faithful"}}
 gains = explanations.gains(table, "masked", ["class mean", "constant", "random"])
@@ -152,6 +157,8 @@ figures.one_prediction(mixture.weights[:, 0].numpy(), added.numpy(), titles)
 # - A head that was trained to do without any layer loses little when one goes. Then the weights say which layer *this head*
 #   reads, and not where the answer is.
 # - A new head gains nothing from an input's own weights over those of another input of the same class.
+# - On a frozen vision transformer, whose probes spread their weights over 24 tokens, the contribution tells more than the
+#   weight, for fusion's probe as for LAYA's.
 #
 # ## Measurement
 #
@@ -204,6 +211,36 @@ explanations.numbers(table, columns)
 # than half: there the length and direction of $W z_i$ decide what a layer counts, and the weight does not show them. The
 # contribution costs nothing more than the weight. Who reads this head's weights as an explanation should read
 # $\alpha_i W z_i$ in their place.
+#
+# ## Probes of a network that sees
+#
+# The frozen transformer reads text. Does the same hold for one that sees, and for another attentive head? [Attentive layer
+# fusion](fusion.ipynb) weighs 24 tokens of a vision transformer: the CLS token and the mean of the patches, from twelve
+# layers. Here are its probe and LAYA's on CIFAR-10, each trained on 2,000 images. More tokens make more to measure, so there
+# are 333 test images in place of 1,000.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels, eight rankings each. Fusion: Shapley 0.50 and contribution 0.48, gradient times input 0.42, weight, class mean and mean all near 0.37, integrated gradients 0.22, random 0.16, short intervals. LAYA: the rankings that know the input or its class from 0.47 to 0.57 with wide intervals, the mean 0.44, random 0.26."}, "figure": {"caption": "Comprehensiveness of eight rankings of 24 tokens, for two probes of a frozen vision transformer, with 95 % intervals over five seeds of the probe. Red: the weights of the input.", "name": "fig-rankings-vision"}}
+by_probe = explanations.rankings(seen, "masked") if probes else {}
+figures.rankings_of_layers(by_probe, "weight", "comprehensiveness, probability") if probes else None
+
+# %%
+explanations.comparisons(seen, "masked", "contribution", margin) if probes else None
+
+# %%
+explanations.numbers(seen, columns) if probes else None
+
+# %% [markdown]
+# For both, the contribution tells more than the weight. LAYA's probe gives most of its weight to one token, which is the
+# first by contribution as well for nearly nine inputs in ten, and the gap is small. Fusion has 24 attention heads, each
+# with weights of its own. Their mean, which is what is usually shown, names the first token by contribution for one input in
+# four.
+
+# %%
+explanations.comparisons(seen, "masked", "class mean", margin) if probes else None
+
+# %% [markdown]
+# Here it can even be shown that an input's own weights tell *less* than the mean weights of its class, if only by a
+# hundredth of probability.
 #
 # ## Six ways to take a layer away
 #
@@ -356,7 +393,8 @@ findings.show(findings_of(table, fresh, margin), headline(table, margin))
 # - On the networks for Fashion-MNIST the weights of a single input tell more than the mean weights. We found no evidence that
 #   they tell more than the mean weights of its class.
 # - Where weights are spread, on the frozen transformer, they say little. The exact contribution $\alpha_i W z_i$ says three
-#   times as much, and is as cheap.
+#   times as much, and is as cheap. On a frozen vision transformer, too, it says more than the weight, most of all for
+#   fusion's probe.
 # - A weight is the head's direct reliance. It says nothing of what later layers make of a layer, and little of where the
 #   answer could be read: a head trained with layer dropout can do without most layers.
 #
@@ -370,7 +408,7 @@ findings.show(findings_of(table, fresh, margin), headline(table, margin))
 # - What other heads of the same accuracy would read. Faithful weights differ from seed to seed all the same
 #   ([stability](stability.ipynb)).
 # - Every removal but layer dropout shows a head something it was not trained for. That six of them agree is some comfort.
-# - On the frozen transformer all five runs read the same hidden states. Its intervals are over heads, not over networks.
+# - On the frozen transformers all five runs read the same hidden states. Their intervals are over heads, not over networks.
 # - An adversary that searches all weights, not straight lines alone, would find more.
 # - Two layers, or three, have few rankings. Differences between good rankings are small there by necessity.
 # - Masks over a learned softmax over depth were tried before on Block Attention Residuals (arXiv 2606.13168), with the same
@@ -397,4 +435,4 @@ findings.show(findings_of(table, fresh, margin), headline(table, margin))
 # measurements. Or set `seeds = [0, 1, 2, 3, 4, 5]`: only the sixth network of each kind is trained and measured.
 #
 # **Run time:** seconds with the published measurements. To train all 25 networks takes about three hours on two cores, to
-# measure one of them half a minute to two minutes.
+# measure one of them a quarter of a minute to half a minute.

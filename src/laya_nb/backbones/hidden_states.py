@@ -124,6 +124,20 @@ class HiddenStates(nn.Module):
         shorter._ends_early = True
         return shorter
 
+    def read_also(self, pool: Pool, example: Inputs) -> "HiddenStates":
+        """The same module, no copy, with every layer read in one more way, which comes after the others.
+
+        Args:
+            pool: as in the constructor.
+            example: one batch of inputs, on which the module runs once.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        more = HiddenStates(self.module, self.layers, example=example, pool=[*self._pools, pool])
+        more._ends_early = self._ends_early
+        return more
+
     def train(self, mode: bool = True) -> Self:
         """As in any module, but a module without a parameter to train stays in evaluation mode."""
         super().train(mode)
