@@ -1,0 +1,108 @@
+"""A report on the layers of any network, without labels or with them.
+
+from laya_nb.report.layer_report import layer_report
+
+table = layer_report("minilm", texts, labels)
+figures.layers(table)
+"""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from laya_nb.analysis.layers import OF_ROWS, OF_TOKENS, OF_VIEWS, of_rows, of_tokens, of_views, probed
+from laya_nb.data.views import check_images
+from laya_nb.features import Encoder, encoders
+from laya_nb.features.layer_states import LayerStates, layer_states
+from laya_nb.support import paths
+from laya_nb.support.progress import bar
+from laya_nb.support.threads import side_by_side
+
+
+def layer_report(
+    encoder: str | Encoder | nn.Module,
+    inputs: Sequence[str] | Tensor,
+    labels: Sequence[int] | Tensor | None = None,
+    views: int = 16,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure every layer of a network: a row for each hidden state, first to last.
+
+    Columns: "layer", "width", those of `analysis.layers.of_rows`, `of_views` and `of_tokens`; where there are labels,
+    "accuracy" of a probe with "accuracy_low" and "accuracy_high"; and "undefined": in words, what is NaN in the row,
+    and why. A few hundred inputs do; a thousand are what the book measures. What the network computes is kept in the
+    cache.
+
+    Args:
+        encoder: a name that `features.encoders.load` knows ("minilm", "vit_s_saliency", any of timm's), an `Encoder`,
+            or a module that gives a list of hidden states and has their `out_dims`: `HiddenStates` over a network of
+            your own, or the backbone of a trained `DepthClassifier`.
+        inputs: texts or images for an encoder, a tensor with N examples for a module.
+        labels: (N,), integers, of at least two classes with five examples or more each.
+        views: how many views of each input LiDAR gets, at least 2; InfoNCE and DiME take the first two. Each costs as
+            much as the inputs themselves. 0: none of the three.
+        seed: of views and folds.
+
+    Raises:
+        ValueError: for no inputs, labels that do not fit, one view, or an unknown encoder.
+        DataError: for weights that cannot be had, and inputs of which the network makes NaN.
+    """
+    if isinstance(inputs, str) or not len(inputs):
+        raise ValueError(f"inputs must be texts or a tensor with at least one example, got {inputs!r}")
+    if views < 0 or views == 1:
+        raise ValueError(f"views must be 0, or at least 2, got {views}")
+    network = encoders.load(encoder) if isinstance(encoder, str) else encoder
+    name = encoder if isinstance(encoder, str) else getattr(network, "name", type(network).__name__)
+    kept = paths.cache() / "features" / "layer_report" / str(name)
+    states = layer_states(network, inputs, kept, views if _can_be_viewed(inputs) else 0, seed)
+    known = None if labels is None else torch.as_tensor(labels).tolist()
+    with bar(total=len(states.names), desc="layers", unit="layer") as progress:
+
+        def measured(i: int) -> dict[str, object]:
+            found = _measured(states, i)
+            row = {"layer": states.names[i], "width": states.rows[i].shape[1], **found}
+            if known is not None:
+                accuracy = probed(states.rows[i], known, seed=seed)
+                row |= {"accuracy": accuracy.mean, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+            progress.update()
+            return row | {"undefined": _why(found, states, i)}
+
+        return pd.DataFrame(side_by_side(measured, range(len(states.names))))
+
+
+def _measured(states: LayerStates, i: int) -> dict[str, float]:
+    rows, tokens = states.rows[i], states.tokens[i]
+    of_these = of_rows(rows, states.rows[-1])
+    of_its_views = of_views(states.views(i)) if states.views else dict.fromkeys(OF_VIEWS, math.nan)
+    return of_these | of_its_views | (dict.fromkeys(OF_TOKENS, math.nan) if tokens is None else of_tokens(tokens))
+
+
+def _why(found: dict[str, float], states: LayerStates, i: int) -> str:
+    """What is NaN, and the reason."""
+    missing = {name for name, value in found.items() if math.isnan(value)}
+    reasons = []
+    if states.tokens[i] is None:
+        reasons.append("prompt entropy and curvature: the layer gives no sequence of tokens")
+    elif "curvature" in missing:
+        reasons.append("curvature: the tokens have no order, or no input has three that differ")
+    if states.views is None:
+        reasons.append("InfoNCE, DiME, LiDAR: there are no views of the inputs")
+    undefined = sorted(missing.intersection(OF_ROWS if states.views is None else OF_ROWS + OF_VIEWS))
+    if undefined:
+        few = len(states.rows[i]) < 4
+        why = "there are too few inputs" if few else "to this layer an input is the mean of all, or all are the same"
+        reasons.append(f"{', '.join(undefined)}: {why}")
+    return "; ".join(reasons)
+
+
+def _can_be_viewed(inputs: Sequence[str] | Tensor) -> bool:
+    if not isinstance(inputs, Tensor):
+        return True
+    try:
+        check_images(inputs)
+    except ValueError:
+        return False
+    return True
