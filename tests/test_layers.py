@@ -11,12 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from laya_nb import figures
 from laya_nb.analysis import layers, representation
 from laya_nb.analysis.rows import centred, unit_rows
 from laya_nb.backbones import MLP, BiLSTM, DepthwiseCNN, HiddenStates
 from laya_nb.features import encoders, vision
 from laya_nb.features.layer_states import layer_states
 from laya_nb.report.layer_report import layer_report
+from laya_nb.runs import ResultStore
+from laya_nb.runs.layer_measures import layer_measures
 from laya_nb.support.files import DataError
 
 rng = np.random.default_rng(0)
@@ -188,6 +191,10 @@ def test_a_report_on_five_architectures(make: Callable[[], Any], inputs: Any, to
     assert table["undefined"].str.contains("views").all() != viewed
     assert table["undefined"].str.contains("no sequence of tokens").all() != tokens
     assert table["cka_last"].iloc[-1] == pytest.approx(1)
+    drawn = {ax.get_title(loc="left"): ax.get_lines()[0].get_ydata() for ax in figures.layers(table).axes}
+    assert "LiDAR" in drawn if viewed else "LiDAR" not in drawn
+    for title, column in (("probe accuracy", "accuracy"), ("data-set entropy", "dataset_entropy")):
+        np.testing.assert_array_equal(drawn[title], table[column])
 
 
 def test_a_report_is_read_from_the_cache_and_depends_on_the_seed() -> None:
@@ -224,3 +231,21 @@ def test_what_is_undefined_is_said() -> None:
 def test_bad_input_says_what_would_do(inputs: Any, options: dict[str, Any], said: str) -> None:
     with pytest.raises((ValueError, DataError), match=said):
         layer_report(MLP(4, (3, 2)).eval(), inputs, **options)
+
+
+def test_measures_of_an_encoder_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ResultStore(tmp_path / "results", published=False)
+    name, data = "vit_tiny_patch16_224+32px+random", "world/size@12"
+    (first, second) = layer_measures(name, data, [0, 1], store, views=2)
+    depth = len(first.arrays["dime"])
+    assert first.arrays["cka"].shape == (depth, depth)
+    np.testing.assert_allclose(first.arrays["cka"].diagonal(), 1, rtol=1e-6)
+    np.testing.assert_allclose(first.arrays["cka"][:, -1], first.arrays["cka_last"], rtol=1e-6)
+    np.testing.assert_array_equal(first.arrays["dataset_entropy"], second.arrays["dataset_entropy"])
+    assert (first.arrays["lidar"] != second.arrays["lidar"]).all()
+    monkeypatch.setattr("laya_nb.features.encoders.load", None)  # nothing is computed again
+    (again,) = layer_measures(name, data, [1], store, views=2)
+    assert again.run == second.run
+    np.testing.assert_array_equal(again.arrays["lidar"], second.arrays["lidar"])
+    with pytest.raises(ValueError, match="unknown data set 'nothing'"):
+        layer_measures(name, "nothing", [0], store)

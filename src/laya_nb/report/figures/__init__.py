@@ -13,6 +13,7 @@ from laya_nb.report.figures.ablations import (
 )
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
 from laya_nb.report.figures.faithfulness import direct_and_total, one_prediction, pruning_curves, rankings_of_layers
+from laya_nb.report.figures.layers import layers
 from laya_nb.report.figures.mechanism import (
     attention_on_images,
     five_heads,
@@ -55,6 +56,7 @@ __all__ = [
     "grid_choice",
     "head_diagram",
     "layer_bars",
+    "layers",
     "mean_weights",
     "near_and_far",
     "on_top_of_any_network",
