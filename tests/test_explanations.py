@@ -122,6 +122,19 @@ def test_curves_follow_each_order_down_to_one_layer() -> None:
     assert pruned.losses(shown, "attention").loc["3 layers", "3 left"] == ""
 
 
+def test_curves_along_orders_are_means_of_random_ones_and_in_percent() -> None:
+    rows = [
+        {"network": "a", "seed": seed, "score/weight": 0, "score/shapley": 0}
+        | {f"as_it_is/{name}": np.array([0.9, 0.5]) for name in ("score/weight", "score/shapley", "deepest first")}
+        | {f"as_it_is/random/{i}": np.array([0.9, 0.2 + 0.2 * i + 0.1 * seed]) for i in range(2)}
+        for seed in range(3)
+    ]
+    shown = pruned.curves_of_orders(pd.DataFrame(rows))["a"]
+    assert list(shown) == ["attention", "Shapley", "deepest first", "random"]
+    np.testing.assert_allclose(shown["attention"], [[90, 50]] * 3)
+    np.testing.assert_allclose(shown["random"], [[90, 30], [90, 40], [90, 50]])
+
+
 def test_random_orders_stand_in_where_not_every_subset_was_measured() -> None:
     run = subsets(3, 0)
     run["retrained"] = np.array([np.nan, 0.1, np.nan, 0.2, np.nan, np.nan, np.nan, 0.9])

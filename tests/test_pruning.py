@@ -205,6 +205,17 @@ def test_every_subset_is_judged_and_a_new_head_learns_from_what_is_left() -> Non
     assert cost["batch"] == 256
 
 
+def test_along_an_order_accuracies_are_those_of_its_subsets() -> None:
+    whole, data = model(depth=4, d_star=64), small_dataset()
+    every, along = measured.pruning(whole, data), measured.pruning_orders(whole, data)
+    names = ["score/weight", "score/contribution", "score/shapley", "random/0", "random/1"]
+    assert [name for name in along if not name.startswith("as_it_is")] == names
+    assert along["score/weight"].sum() == pytest.approx(1, abs=1e-5)
+    orders = {name: pruning.removal_order(along[name]) for name in names} | {"deepest first": [3, 2, 1, 0]}
+    for name, order in orders.items():
+        np.testing.assert_array_equal(along[f"as_it_is/{name}"], every["as_it_is"][measured.nested(order)])
+
+
 def test_hidden_states_are_computed_once_and_can_be_selected() -> None:
     whole, dataset = model(depth=3), small_dataset()
     states = new_heads.hidden_dataset(whole, dataset, train=100)

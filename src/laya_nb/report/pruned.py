@@ -49,6 +49,21 @@ def curves(table: pd.DataFrame, which: str) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
+def curves_of_orders(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+    """`curves` of models as they are, from `runs.pruning.pruning_orders`: no best subset was found for so many layers."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for network, group in table.groupby("network", sort=False):
+        runs = group.to_dict("records")
+        names = {order: [f"as_it_is/{score}"] for order, score in SCORES.items() if score in runs[0]}
+        names["deepest first"] = ["as_it_is/deepest first"]
+        names["random"] = [name for name in runs[0] if name.startswith("as_it_is/random/")]
+        found[str(network)] = {
+            order: np.stack([100 * np.mean([run[name] for name in of], axis=0) for run in runs])
+            for order, of in names.items()
+        }
+    return found
+
+
 def against(shown: dict[str, dict[str, np.ndarray]], order: str, other: str, margin: float) -> dict[str, Comparison]:
     """By network, an order less another: the mean accuracy over all numbers of layers left but L, in points. Each
     network is a question of its own, so nothing is corrected for their number."""

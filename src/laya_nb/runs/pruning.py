@@ -73,6 +73,33 @@ def pruning(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@measurement(version=1)
+def pruning_orders(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
+    """Accuracy along the orders of removal, for models of more layers than all subsets of which can be tried.
+
+    "score/…" and "random/…" (L,) as in `pruning`. "as_it_is/NAME" (L,): of the pruned model, trained no further, with
+    all L layers, L - 1, ..., 1, for each of these scores and "deepest first", on the examples of `judged_rows`.
+    """
+    head, widths = model.head, model.head.in_dims
+    layers, judged = len(widths), judged_rows(len(dataset.test.y))
+    judging = Examples(_states(model, dataset.test.x[judged]), dataset.test.y[judged])
+    rest = _halves(len(dataset.test.y))[0]
+    scores = layer_scores(model, dataset.test.x[rest[: 8 * 1000 // layers]])
+    scores = scores.drop(columns="block influence")  # a layer may be read in several ways: what precedes is no input
+    means = [h.mean(dim=0) for h in model.backbone(some(dataset.train, 1000).x)]
+    rng = np.random.default_rng(own_seed(model))
+    kept = {f"score/{name}": scores[name].to_numpy("float32") for name in scores}
+    kept |= {f"random/{i}": rng.random(layers).astype(np.float32) for i in range(RANDOM_ORDERS)}
+    orders = {name: removal_order(values) for name, values in kept.items()}
+    orders["deepest first"] = list(range(layers - 1, -1, -1))
+
+    def accuracies(name: str) -> np.ndarray:
+        stays = [sorted(orders[name][gone:]) for gone in range(layers)]
+        return np.array([_pruned_accuracy(head, stay, means, judging, widths) for stay in stays], dtype=np.float32)
+
+    return kept | {f"as_it_is/{name}": accuracies(name) for name in orders}
+
+
 def judged_rows(examples: int) -> Tensor:
     """Which of N test examples every subset of layers is judged on, in rising order."""
     return _halves(examples)[1][:JUDGED_ON].sort().values
@@ -158,6 +185,12 @@ def _interleaved(versions: list[Callable[[Any], object]], x: Any, repeats: int) 
             if turn:  # the first warms up
                 seconds[i].append(time.perf_counter() - start)
     return [1000 * statistics.median(values) for values in seconds]
+
+
+@torch.no_grad()
+def _states(model: DepthClassifier, x: Tensor) -> Tensor:
+    """The hidden states side by side, (N, d_1 + ... + d_L)."""
+    return torch.cat(model.eval().backbone(x), dim=1)
 
 
 @torch.no_grad()
