@@ -23,7 +23,7 @@ from laya_nb.heads import (
     ScalarMixHead,
 )
 from laya_nb.heads.base import count_parameters
-from laya_nb.runs import new_heads
+from laya_nb.runs import Run, new_heads
 from laya_nb.runs import pruning as measured
 
 X = torch.randn(60, 10, generator=torch.Generator().manual_seed(0))
@@ -214,6 +214,11 @@ def test_along_an_order_accuracies_are_those_of_its_subsets() -> None:
     orders = {name: pruning.removal_order(along[name]) for name in names} | {"deepest first": [3, 2, 1, 0]}
     for name, order in orders.items():
         np.testing.assert_array_equal(along[f"as_it_is/{name}"], every["as_it_is"][measured.nested(order)])
+
+
+def test_fewer_hidden_states_are_read_in_their_own_order() -> None:
+    run = Run(dataset="fashion_mnist_sample", hidden_dims=(8, 8, 8, 8))
+    assert measured.fewer(run, [1, 3, 2, 0], 2) == run.replace(view=["h1", "h3"])
 
 
 def test_hidden_states_are_computed_once_and_can_be_selected() -> None:

@@ -50,13 +50,13 @@ def curves(table: pd.DataFrame, which: str) -> dict[str, dict[str, np.ndarray]]:
 
 
 def curves_of_orders(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
-    """`curves` of models as they are, from `runs.pruning.pruning_orders`: no best subset was found for so many layers."""
+    """`curves` of models as they are, from `runs.pruning.pruning_orders`: for so many layers without a best subset."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for network, group in table.groupby("network", sort=False):
         runs = group.to_dict("records")
         names = {order: [f"as_it_is/{score}"] for order, score in SCORES.items() if score in runs[0]}
         names["deepest first"] = ["as_it_is/deepest first"]
-        names["random"] = [name for name in runs[0] if name.startswith("as_it_is/random/")]
+        names["random"] = [name for name in map(str, runs[0]) if name.startswith("as_it_is/random/")]
         found[str(network)] = {
             order: np.stack([100 * np.mean([run[name] for name in of], axis=0) for run in runs])
             for order, of in names.items()

@@ -19,6 +19,7 @@ from laya_nb.heads import DepthClassifier
 from laya_nb.runs import catalog
 from laya_nb.runs.measurements import measurement
 from laya_nb.runs.new_heads import accuracy, head_seed, hidden_dataset, own_seed, select, some, train_head
+from laya_nb.runs.run import Run
 from laya_nb.support import seeds
 
 LEARN_FROM = 20_000  # training examples from which heads are trained anew
@@ -98,6 +99,11 @@ def pruning_orders(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
         return np.array([_pruned_accuracy(head, stay, means, judging, widths) for stay in stays], dtype=np.float32)
 
     return kept | {f"as_it_is/{name}": accuracies(name) for name in orders}
+
+
+def fewer(run: Run, order: Sequence[int], left: int) -> Run:
+    """The run with the hidden states alone that an order of removal leaves: the same training, from scratch."""
+    return run.replace(view=[f"h{i + 1}" for i in sorted(order[len(order) - left :])])
 
 
 def judged_rows(examples: int) -> Tensor:
