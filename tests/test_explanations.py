@@ -1,5 +1,6 @@
 """The measurements of faithfulness and pruning as tables, curves, findings and figures."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,11 @@ from laya_nb.analysis.faithfulness import REMOVALS
 from laya_nb.report import explanations, networks, pruned
 from laya_nb.report.findings import faithfulness as faithful_findings
 from laya_nb.report.findings import pruning as pruning_findings
+from laya_nb.runs import ResultStore, Run, sweep
 from laya_nb.runs.pruning import judged_rows
+from laya_nb.runs.scores import ScoreTable
+from laya_nb.statistics import estimate
+from laya_nb.training import TrainingConfig
 
 SEEDS = 4
 
@@ -133,6 +138,33 @@ def test_curves_along_orders_are_means_of_random_ones_and_in_percent() -> None:
     assert list(shown) == ["attention", "Shapley", "deepest first", "random"]
     np.testing.assert_allclose(shown["attention"], [[90, 50]] * 3)
     np.testing.assert_allclose(shown["random"], [[90, 30], [90, 40], [90, 50]])
+
+
+def test_probes_on_fewer_tokens_are_trained_on_what_each_order_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYA_NB_RESULTS", str(tmp_path))
+    protocol = TrainingConfig(max_epochs=1, patience=1)
+    runs = [
+        Run(dataset="fashion_mnist_sample", hidden_dims=(8, 8, 8), seed=seed, protocol=protocol) for seed in range(2)
+    ]
+    scores = {"score/weight": np.array([0.1, 0.6, 0.3]), "random/0": np.array([0.5, 0.1, 0.2])}
+    table = pd.DataFrame([{"network": "a"} | scores for _ in runs])
+    lost = pruned.with_fewer_tokens({"a": runs}, table, [2, 1], ScoreTable("fewer"))["a"]
+    kept = {
+        "attention": (["h2", "h3"], ["h2"]),
+        "deepest first": (["h1", "h2"], ["h1"]),
+        "random": (["h1", "h3"], ["h1"]),
+    }
+    for order, views in kept.items():
+        for i, view in enumerate(views):
+            for seed, run in enumerate(runs):
+                whole, shorter = sweep([run, run.replace(view=view)], ResultStore())
+                gone = 100 * (shorter.metrics["accuracy"] - whole.metrics["accuracy"])
+                assert lost[order][seed, i] == pytest.approx(gone)
+    shown = pruned.tokens_table({"a": lost}, [2, 1])
+    assert list(shown.columns) == ["2 left", "1 left"]
+    assert shown.loc[("a", "attention"), "1 left"] == f"{estimate(lost['attention'][:, 1]):+.1f}"
 
 
 def test_random_orders_stand_in_where_not_every_subset_was_measured() -> None:

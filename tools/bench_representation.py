@@ -9,6 +9,7 @@ from bench_tools import Row, interleave, ratios
 from torch import Tensor
 from torch.nn import functional as F
 
+from laya_nb.analysis.layers import of_rows, of_tokens, of_views, tokens_measured
 from laya_nb.analysis.representation import (
     curvature,
     dime,
@@ -30,9 +31,9 @@ EXAMPLES, LAYERS, VIEWS, TOKENS = 1000, 12, 16, 60
 def representation(train: Examples, repeats: int) -> list[Row]:
     """Twelve layers of 1,000 random examples, 16 views each, and 1,000 prompts of 60 tokens on average.
 
-    Single measures are those of one layer on one thread, as layers are measured at once. `as released` is how the
-    authors' code goes about it: Gram matrices of float32, eigenvalues by PyTorch, one prompt and one permutation after
-    the other.
+    All that a report has of a layer, with three permutations for DiME. Single measures are those of one layer on one
+    thread, as layers are measured at once, DiME's with ten. `as released` is how the authors' code goes about it: Gram
+    matrices of float32, eigenvalues by PyTorch, one prompt and one permutation after the other.
     """
     rows = []
     for width in (384, 768):
@@ -83,7 +84,9 @@ def _measures(views: Tensor, tokens: Tensor, lengths: Tensor, last: Tensor) -> d
 
 
 def _layer(views: Tensor, tokens: Tensor, lengths: Tensor, last: Tensor) -> list[object]:
-    return [measure() for measure in _measures(views, tokens, lengths, last).values()]
+    """What `layer_report` measures of a layer."""
+    prompts = [tokens_measured(prompt) for prompt in tokens.split(lengths.tolist())]
+    return [of_rows(views[:, 0], last), of_views(views), of_tokens(np.array(prompts)), linear_cka(views[:, 0], last)]
 
 
 def _all(measure: Callable[[Tensor], list[object]], lasts: list[Tensor]) -> list[list[object]]:

@@ -73,4 +73,4 @@ def measured(runs: dict[str, list[Run]], function: Measurement, store: ResultSto
     for title, group in runs.items():
         for run, values in zip(group, measure(group, function, store), strict=True):
             rows.append({"network": title, "seed": run.seed} | values)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["network", "seed"])

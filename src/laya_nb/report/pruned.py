@@ -9,8 +9,9 @@ from laya_nb.analysis.attribution import all_subsets
 from laya_nb.analysis.pruning import removal_order
 from laya_nb.analysis.statistics import Comparison, compare, estimate
 from laya_nb.report import tables
-from laya_nb.runs.pruning import best_rows, judged_rows, nested
-from laya_nb.runs.store import Result
+from laya_nb.runs import ResultStore, Run, sweep
+from laya_nb.runs.pruning import best_rows, fewer, judged_rows, nested
+from laya_nb.runs.store import Result, Store
 
 SCORES = {
     "attention": "score/weight",
@@ -62,6 +63,45 @@ def curves_of_orders(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
             for order, of in names.items()
         }
     return found
+
+
+def with_fewer_tokens(
+    runs: dict[str, list[Run]], table: pd.DataFrame, left: Sequence[int], scores: Store
+) -> dict[str, dict[str, np.ndarray]]:
+    """By probe, by order of removal, what probes lose that are trained from scratch on what is left, in points of
+    accuracy on the test part, (S, numbers left).
+
+    Args:
+        runs: of probes of many tokens, by title.
+        table: of `runs.pruning.pruning_orders` for these runs.
+        left: the numbers of tokens.
+        scores: where results are looked for and saved.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for title, group in table.groupby("network", sort=False):
+        of = found[str(title)] = dict[str, np.ndarray]()
+        whole = np.array([result.metrics["accuracy"] for result in sweep(runs[str(title)], ResultStore())])
+        scores_of: dict[str, list[np.ndarray]] = {
+            "attention": list(group["score/weight"]),
+            "deepest first": [-np.arange(len(scores)) for scores in group["score/weight"]],
+            "random": list(group["random/0"]),
+        }
+        for order, of_runs in scores_of.items():
+            by_run = [removal_order(of_run) for of_run in of_runs]
+            shorter = [fewer(run, o, n) for run, o in zip(runs[str(title)], by_run, strict=True) for n in left]
+            accuracy = np.array([result.metrics["accuracy"] for result in sweep(shorter, scores)])
+            of[order] = 100 * (accuracy.reshape(len(whole), len(left)) - whole[:, None])
+    return found
+
+
+def tokens_table(lost: dict[str, dict[str, np.ndarray]], left: Sequence[int]) -> pd.DataFrame:
+    """`with_fewer_tokens`, ready to show."""
+    rows = {
+        (title, order): {f"{n} left": f"{estimate(values[:, i]):+.1f}" for i, n in enumerate(left)}
+        for title, of in lost.items()
+        for order, values in of.items()
+    }
+    return pd.DataFrame(rows).T
 
 
 def against(shown: dict[str, dict[str, np.ndarray]], order: str, other: str, margin: float) -> dict[str, Comparison]:

@@ -103,7 +103,7 @@ def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, 
             style = {"color": color, "marker": marker, "ms": 4.5}
             handles[order] = ax.plot(left, np.nanmean(values, axis=0), lw=1.5, **style)[0]
         ax.set_title(title, fontsize=SMALL)
-        ax.set_xticks(left)
+        ax.set_xticks(left if len(left) <= 8 else [len(left), *range(6 * ((len(left) - 1) // 6), 0, -6), 1])
         ax.invert_xaxis()
         ax.tick_params(labelsize=SMALL)
     for ax in axes[-columns:]:
