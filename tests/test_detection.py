@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_ood.detector as ood
+import torch
 from scipy import special
 from scipy.spatial.distance import mahalanobis
 
@@ -64,6 +66,32 @@ def test_what_lies_outside_of_the_space_that_is_filled_is_strange() -> None:
     assert Residual(rows, weight, bias, 3).outside.shape == (4, 1)
     with pytest.raises(ValueError, match="below the width 4, got 4"):
         Residual(rows, weight, bias, 4)
+
+
+def test_detectors_agree_with_pytorch_ood() -> None:
+    """It counts in float32. Its Mahalanobis is half of the squared distance, under a covariance that is N times as
+    large: a sum of products, not their mean."""
+    rows, new = known(), 5 * rng.standard_normal((20, 4))
+    weight, bias = rng.standard_normal((3, 4)), rng.standard_normal(3)
+    x, y, strange = torch.tensor(rows).float(), torch.tensor(LABELS), torch.tensor(new).float()
+    logits = new @ weight.T + bias
+    w, b, z = torch.tensor(weight), torch.tensor(bias), torch.tensor(logits)
+    theirs = {
+        "max softmax": (ood.MaxSoftmax.score(z), detection.max_softmax(logits)),
+        "max logit": (ood.MaxLogit.score(z), detection.max_logit(logits)),
+        "energy": (ood.EnergyBased.score(z), detection.energy(logits)),
+        "Mahalanobis": (
+            2 * len(rows) * ood.Mahalanobis(None).fit_features(x, y).predict_features(strange),
+            Mahalanobis(rows, LABELS)(new),
+        ),
+        "neighbours": (ood.KNN(None, k=7).fit_features(x, y).predict_features(strange), Neighbours(rows, 7)(new)),
+        "ViM": (
+            ood.ViM(None, 2, w, b).fit_features(x, y).predict_features(strange),
+            Residual(rows, weight, bias)(new),
+        ),
+    }
+    for name, (expected, found) in theirs.items():
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-4, err_msg=name)
 
 
 def test_all_layers_see_what_one_does_not() -> None:

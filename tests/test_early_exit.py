@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mapie.risk_control import control_fwer
 from scipy import stats
 
 from laya_nb.analysis.early_exit import exits, lost, most_losses, threshold_with_guarantee
@@ -60,6 +61,19 @@ def test_the_threshold_is_the_last_that_passes() -> None:
     assert lost(answers, labels, exits(certainty, below)).sum() > most
     assert threshold_with_guarantee(certainty, answers, labels, 0.1) < threshold
     assert threshold_with_guarantee(certainty, answers, labels, 0.02, delta=0.4) <= threshold
+
+
+def test_the_threshold_is_that_of_mapie() -> None:
+    """Its procedure gets the same p-values, from the highest threshold on."""
+    for risk in (0.01, 0.02, 0.05):
+        certainty, answers, labels = drawn(2000)
+        tried = np.unique(certainty)[:: -len(certainty) * 2 // 150]
+        losses = [lost(answers, labels, exits(certainty, one)).sum() for one in tried]
+        passed = control_fwer(stats.binom.cdf(losses, 2000, risk), 0.05, "fixed_sequence")
+        ours = threshold_with_guarantee(certainty, answers, labels, risk)
+        assert abs(tried[passed[-1]] - ours) < 0.03
+        allowed = [count <= most_losses(2000, risk) for count in losses]
+        assert passed.tolist() == list(range(allowed.index(False)))
 
 
 def test_the_guarantee_holds_from_draw_to_draw() -> None:
