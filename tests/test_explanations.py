@@ -161,10 +161,10 @@ def test_probes_on_fewer_tokens_are_trained_on_what_each_order_leaves(
             for seed, run in enumerate(runs):
                 whole, shorter = sweep([run, run.replace(view=view)], ResultStore())
                 gone = 100 * (shorter.metrics["accuracy"] - whole.metrics["accuracy"])
-                assert lost[order][seed, i] == pytest.approx(gone)
+                assert lost[order][seed, 1 + i] == pytest.approx(gone)
     shown = pruned.tokens_table({"a": lost}, [2, 1])
     assert list(shown.columns) == ["2 left", "1 left"]
-    assert shown.loc[("a", "attention"), "1 left"] == f"{estimate(lost['attention'][:, 1]):+.1f}"
+    assert shown.loc[("a", "attention"), "1 left"] == f"{estimate(lost['attention'][:, 2]):+.1f}"
 
 
 def test_random_orders_stand_in_where_not_every_subset_was_measured() -> None:

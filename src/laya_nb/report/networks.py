@@ -27,7 +27,7 @@ class Network:
 NETWORKS: dict[str, Network] = {
     "fashion_mnist": Network("Fashion-MNIST, MLP", "fashion_mnist", shallower=(2, 1)),
     "eight_layers": Network("Fashion-MNIST, 8 layers", "fashion_mnist", (128,) * 8, shallower=(6, 4, 3, 2, 1)),
-    "cifar10": Network("CIFAR-10, CNN", "cifar10_jpeg", learning_rate=1e-3),
+    "cifar10": Network("CIFAR-10, CNN", "cifar10_jpeg", learning_rate=1e-3, shallower=(2,)),
     "imdb": Network("IMDB, BiLSTM", "imdb", learning_rate=1e-3, shallower=(1,)),
     "frozen_transformer": Network("IMDB, frozen MiniLM", "imdb/minilm", learning_rate=1e-3, shallower=(5, 4, 3, 2, 1)),
     "sample": Network("sample of Fashion-MNIST", "fashion_mnist_sample", shallower=(2, 1)),

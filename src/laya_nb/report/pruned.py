@@ -69,7 +69,7 @@ def with_fewer_tokens(
     runs: dict[str, list[Run]], table: pd.DataFrame, left: Sequence[int], scores: Store
 ) -> dict[str, dict[str, np.ndarray]]:
     """By probe, by order of removal, what probes lose that are trained from scratch on what is left, in points of
-    accuracy on the test part, (S, numbers left).
+    accuracy on the test part: (S, 1 + numbers left), nothing in the first column, for all tokens.
 
     Args:
         runs: of probes of many tokens, by title.
@@ -90,14 +90,15 @@ def with_fewer_tokens(
             by_run = [removal_order(of_run) for of_run in of_runs]
             shorter = [fewer(run, o, n) for run, o in zip(runs[str(title)], by_run, strict=True) for n in left]
             accuracy = np.array([result.metrics["accuracy"] for result in sweep(shorter, scores)])
-            of[order] = 100 * (accuracy.reshape(len(whole), len(left)) - whole[:, None])
+            lost = 100 * (accuracy.reshape(len(whole), len(left)) - whole[:, None])
+            of[order] = np.concatenate([np.zeros((len(whole), 1)), lost], axis=1)
     return found
 
 
 def tokens_table(lost: dict[str, dict[str, np.ndarray]], left: Sequence[int]) -> pd.DataFrame:
     """`with_fewer_tokens`, ready to show."""
     rows = {
-        (title, order): {f"{n} left": f"{estimate(values[:, i]):+.1f}" for i, n in enumerate(left)}
+        (title, order): {f"{n} left": f"{estimate(values[:, i]):+.1f}" for i, n in enumerate(left, start=1)}
         for title, of in lost.items()
         for order, values in of.items()
     }
