@@ -53,13 +53,21 @@ class GivenWeightsHeads(nn.Module):
 def accuracies_under(
     states: Dataset, train: Tensor, test: Tensor, start: EqualMixHead, seed: int, protocol: TrainingConfig = NEW_HEAD
 ) -> list[float]:
-    """Test accuracies of M heads trained under weights (N, M, L) of the training and the test part.
+    """Test accuracies of M heads trained under weights (N, M, L) of the training part, under those of the test part.
 
-    What `train_head` gives for each of them alone, up to the rounding of sums.
+    Everything else is as in `trained_under`.
+    """
+    return _accuracies(trained_under(states, train, start, seed, protocol), states.test, test)
+
+
+def trained_under(
+    states: Dataset, train: Tensor, start: EqualMixHead, seed: int, protocol: TrainingConfig = NEW_HEAD
+) -> GivenWeightsHeads:
+    """M heads, each what `train_head` would make of it alone under its weights, up to the rounding of sums.
 
     Args:
         states: hidden states side by side, as `hidden_dataset` gives them.
-        train, test: weights over the layers for each example, one set for each head.
+        train: weights over the layers for each training example, a set for each head, (N, M, L).
         start: a head for these hidden states; its parameters are drawn anew from the seed.
         seed: of the parameters, of the examples set aside, and of the order of batches.
         protocol: how long and how fast they learn. It knows no patience here, and of the rest what `NEW_HEAD` has.
@@ -88,7 +96,7 @@ def accuracies_under(
             done += 1
         if not math.isfinite(loss.item()):
             raise NonFiniteLoss(loss.item(), len(sizes), epoch + 1)
-    return _accuracies(heads, states.test, test)
+    return heads
 
 
 @torch.inference_mode()
