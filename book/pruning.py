@@ -28,7 +28,7 @@ import os, re, subprocess, sys, tempfile
 from importlib import metadata, util
 from pathlib import Path
 
-extras, missing = ["chapters"], []
+extras, missing = ["chapters", "pretrained"], []
 
 def version(requirement):
     try:
