@@ -241,9 +241,9 @@ pruned.tokens_table(lost, left)
 pruned.comparisons(lost, "attention", "random", margin) if probes else None
 
 # %% [markdown]
-# With twelve tokens, probes are nearly as accurate as with all. With four in attention's order they lose about two points.
-# A random order is worse for fusion's probe. For LAYA's that is undecided: some random tokens are good ones, some are not,
-# and the interval is wide.
+# In attention's order, probes of twelve tokens are nearly as accurate as those of all, and probes of four lose about two
+# points. A random order is worse for fusion's probe. For LAYA's that is undecided: some random tokens are good ones, some
+# are not, and the interval is wide.
 #
 # One token tells how different the two heads are. That to which LAYA gives most weight does nearly as well alone as LAYA on
 # all 24; what it loses was not shown to differ from zero. Fusion's loses five points: its probe gains from many tokens.
