@@ -220,14 +220,14 @@ probed = benchmark(["cifar10_jpeg@2000"], vision, "vit_s_saliency+bf16", seeds)
 probes = {PROBES[name].label: [Run.from_description(one.run) for one in of] for (_, name), of in probed.items()}
 by_order = measured(probes, pruning_orders, store)
 tokens = pruned.curves_of_orders(by_order)
-figures.pruning_curves(tokens, "test accuracy, %") if probes else None
+figures.pruning_curves(tokens, "test accuracy, %", parts="tokens") if probes else None
 
 # %%
 pruned.comparisons(tokens, "attention", "random", margin) if probes else None
 
 # %% [markdown]
 # Half of the tokens can go in attention's order for one point with fusion's probe and two with LAYA's; at random, for six
-# and twenty-five. Contribution and Shapley values give no better order. What must not go is the deepest
+# and twenty-five. That contributions or Shapley values give a better order was not shown. What must not go is the deepest
 # layers, so the transformer itself gets no shorter this way.
 #
 # The same probes trained from scratch on the tokens that are left, in points of accuracy less than with all of them:

@@ -236,3 +236,7 @@ def test_figures_draw_every_line_and_interval() -> None:
     assert np.asarray(fig.axes[0].lines[0].get_ydata()).tolist() == pytest.approx([42.15, 41.15, 40.15])
     left, right = fig.axes[0].get_xlim()
     assert left > right
+    assert fig.axes[0].get_xlabel() == "layers left"
+    many = figures.pruning_curves({"a": {"random": np.zeros((2, 24))}}, "accuracy", parts="tokens").axes[0]
+    assert many.get_xlabel() == "tokens left"
+    assert sorted(many.get_xticks()) == [1, 6, 12, 18, 24]

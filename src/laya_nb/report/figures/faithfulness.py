@@ -84,13 +84,16 @@ def direct_and_total(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 @styled
-def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, one_scale: bool = False) -> Figure:
+def pruning_curves(
+    panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, one_scale: bool = False, parts: str = "layers"
+) -> Figure:
     """One panel per network: accuracy against the number of layers that are left, a line for each order of removal.
 
     Args:
         panels: by network, by order, accuracies of S runs in percent, (S, L), from all L layers down to one.
         ylabel: what is shown, and its unit.
         one_scale: panels side by side have the same accuracies.
+        parts: what is removed one by one.
     """
     columns = min(2, len(panels))
     fig = new_figure(WIDTH, 0.7 + 1.8 * ceil(len(panels) / columns))
@@ -107,7 +110,7 @@ def pruning_curves(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str, 
         ax.invert_xaxis()
         ax.tick_params(labelsize=SMALL)
     for ax in axes[-columns:]:
-        ax.set_xlabel("layers left", fontsize=SMALL)
+        ax.set_xlabel(f"{parts} left", fontsize=SMALL)
     fig.supylabel(ylabel, fontsize=9)
     fig.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
     return fig
