@@ -25,6 +25,7 @@ from laya_nb.support.files import DataError
 rng = np.random.default_rng(0)
 TEXTS = [f"{word} film with {number} scenes" for number in range(4) for word in ("A good", "Quite a dull", "One odd")]
 LABELS = [0, 1] * 6
+DRAW = torch.Generator().manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
@@ -171,10 +172,10 @@ def a_convolutional_network() -> Any:
     ("make", "inputs", "tokens", "viewed"),
     [
         (lambda: "minilm", TEXTS, True, True),
-        (a_vit, torch.rand(12, 3, 32, 32), True, True),
-        (a_convolutional_network, torch.rand(12, 3, 64, 64), False, True),
-        (lambda: MLP(9, (8, 5)).eval(), torch.randn(12, 9), False, False),
-        (lambda: BiLSTM(20, (8, 8)).eval(), torch.randint(1, 20, (12, 6)), False, False),
+        (a_vit, torch.rand(12, 3, 32, 32, generator=DRAW), True, True),
+        (a_convolutional_network, torch.rand(12, 3, 64, 64, generator=DRAW), False, True),
+        (lambda: MLP(9, (8, 5)).eval(), torch.randn(12, 9, generator=DRAW), False, False),
+        (lambda: BiLSTM(20, (8, 8)).eval(), torch.randint(1, 20, (12, 6), generator=DRAW), False, False),
     ],
     ids=["minilm", "vit", "efficientnet", "mlp", "bilstm"],
 )
@@ -187,7 +188,9 @@ def test_a_report_on_five_architectures(make: Callable[[], Any], inputs: Any, to
         assert table[list(columns)].notna().all(axis=None) == there
         assert table[list(columns)].isna().all(axis=None) != there
     assert table["curvature"].notna().all() == isinstance(network, str)
-    assert ((table["accuracy_low"] < table["accuracy"]) & (table["accuracy"] < table["accuracy_high"])).all()
+    # 12 examples: a probe may be right, or wrong, on all of them, and is then at an end of its interval.
+    assert ((table["accuracy_low"] <= table["accuracy"]) & (table["accuracy"] <= table["accuracy_high"])).all()
+    assert (table["accuracy_low"] < table["accuracy_high"]).all()
     assert table["undefined"].str.contains("views").all() != viewed
     assert table["undefined"].str.contains("no sequence of tokens").all() != tokens
     assert table["cka_last"].iloc[-1] == pytest.approx(1)

@@ -85,7 +85,7 @@ class Residual:
     Args:
         rows: training examples (N, D), what the last linear layer reads.
         weight, bias: of that layer, (C, D) and (C,).
-        dimensions: of the space that is filled; None: as in the paper, half of the width below 1,000.
+        dimensions: of the space that is filled; None: half of the width.
     """
 
     def __init__(self, rows: np.ndarray, weight: np.ndarray, bias: np.ndarray, dimensions: int | None = None) -> None:

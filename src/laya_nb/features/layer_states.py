@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from laya_nb.analysis.layers import tokens_measured
+from laya_nb.analysis.layers import of_rows, of_tokens, of_views, tokens_measured
 from laya_nb.backbones.hidden_states import HiddenStates
 from laya_nb.data.views import image_views, text_views
 from laya_nb.features.encoders import Encoder
@@ -96,6 +96,13 @@ def layer_states(
     ]
     stacked = (lambda i: torch.stack([pieces[i] for pieces in viewed], dim=1)) if views else None
     return LayerStates(names, tuple(rows), tuple(shown), stacked)
+
+
+def measures(states: LayerStates, i: int) -> dict[str, float]:
+    """All that `analysis.layers` says of hidden state i; what needs tokens or views is there where these are."""
+    tokens = states.tokens[i]
+    found = of_rows(states.rows[i], states.rows[-1]) | ({} if tokens is None else of_tokens(tokens))
+    return found | (of_views(states.views(i)) if states.views else {})
 
 
 def measured_tokens(h: Tensor, x: Any) -> Tensor:

@@ -145,8 +145,9 @@ class AttentiveFusionHead(Head):
     @torch.no_grad()
     def split(self) -> tuple[nn.ModuleList, Head]:
         """What every head m reads of one token, a score and C logits, and the head that puts these together."""
-        readings = nn.ModuleList(_Reading(self, width) for width in self.in_dims)
-        return readings, _Readings(self, self._matrices()[1])
+        matrices, bias = self._matrices()
+        of_width = {width: _Reading(self, matrices, width) for width in set(self.in_dims)}
+        return nn.ModuleList(of_width[width] for width in self.in_dims), _Readings(self, bias)
 
     def pruned(self, layers: Sequence[int], means: Sequence[Tensor]) -> "AttentiveFusionHead":
         """The head with fewer tokens. No weight changes: tokens are scored one by one, and meet in the softmax alone.
@@ -186,10 +187,10 @@ class _Reading(nn.Module):
     """What a trained fusion head takes from one token in evaluation mode: (N, width) to (N, M + M C), each head's score
     and after these the logits that the token would give to each."""
 
-    def __init__(self, head: AttentiveFusionHead, width: int) -> None:
+    def __init__(self, head: AttentiveFusionHead, matrices: Tensor, width: int) -> None:
         super().__init__()
         self.fill, self.eps = max(head.in_dims) - width, head.norm_k.eps
-        (vectors, constants), (matrices, _) = head.collapsed(), head._matrices()
+        vectors, constants = head.collapsed()
         logits = (matrices * head.norm_v.weight).flatten(0, 1), (matrices @ head.norm_v.bias).flatten()
         self.weight = nn.Parameter(torch.cat([vectors, logits[0]]))
         self.bias = nn.Parameter(torch.cat([constants, logits[1]]))

@@ -13,10 +13,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from laya_nb.analysis.layers import OF_ROWS, OF_TOKENS, OF_VIEWS, of_rows, of_tokens, of_views, probed
+from laya_nb.analysis.layers import OF_ROWS, OF_TOKENS, OF_VIEWS, probed
 from laya_nb.data.views import check_images
 from laya_nb.features import Encoder, encoders
-from laya_nb.features.layer_states import LayerStates, layer_states
+from laya_nb.features.layer_states import LayerStates, layer_states, measures
 from laya_nb.support import paths
 from laya_nb.support.progress import bar
 from laya_nb.support.threads import side_by_side
@@ -62,7 +62,7 @@ def layer_report(
     with bar(total=len(states.names), desc="layers", unit="layer") as progress:
 
         def measured(i: int) -> dict[str, object]:
-            found = _measured(states, i)
+            found = dict.fromkeys(OF_ROWS + OF_VIEWS + OF_TOKENS, math.nan) | measures(states, i)
             row = {"layer": states.names[i], "width": states.rows[i].shape[1], **found}
             if known is not None:
                 accuracy = probed(states.rows[i], known, seed=seed)
@@ -71,13 +71,6 @@ def layer_report(
             return row | {"undefined": _why(found, states, i)}
 
         return pd.DataFrame(side_by_side(measured, range(len(states.names))))
-
-
-def _measured(states: LayerStates, i: int) -> dict[str, float]:
-    rows, tokens = states.rows[i], states.tokens[i]
-    of_these = of_rows(rows, states.rows[-1])
-    of_its_views = of_views(states.views(i)) if states.views else dict.fromkeys(OF_VIEWS, math.nan)
-    return of_these | of_its_views | (dict.fromkeys(OF_TOKENS, math.nan) if tokens is None else of_tokens(tokens))
 
 
 def _why(found: dict[str, float], states: LayerStates, i: int) -> str:

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from laya_nb.analysis.layers import of_rows, of_tokens, of_views
 from laya_nb.analysis.representation import unbiased_cka
 from laya_nb.data import catalog
 from laya_nb.features import encoders
-from laya_nb.features.layer_states import LayerStates, layer_states
+from laya_nb.features.layer_states import layer_states, measures
 from laya_nb.runs.store import Result, ResultStore
 from laya_nb.runs.train import provenance
 from laya_nb.support import paths
@@ -56,14 +55,8 @@ def _measured(encoder: str, dataset: str, seed: int, views: int) -> dict[str, np
     inputs, _ = catalog.entry(dataset).raw("test")
     folder = paths.cache() / "features" / dataset / f"{encoder}-layers"
     states = layer_states(encoders.load(encoder), inputs, folder, views, seed)
-    rows = side_by_side(lambda i: _of_layer(states, i), range(len(states.names)))
+    rows = side_by_side(lambda i: measures(states, i), range(len(states.names)))
     names = dict.fromkeys(name for row in rows for name in row)
     arrays = {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float32) for name in names}
     cka = side_by_side(lambda i: [unbiased_cka(states.rows[i], other) for other in states.rows], range(len(rows)))
     return arrays | {"cka": np.array(cka, dtype=np.float32)}
-
-
-def _of_layer(states: LayerStates, i: int) -> dict[str, float]:
-    tokens = states.tokens[i]
-    found = of_rows(states.rows[i], states.rows[-1]) | ({} if tokens is None else of_tokens(tokens))
-    return found | (of_views(states.views(i)) if states.views else {})
