@@ -158,7 +158,8 @@ figures.one_prediction(mixture.weights[:, 0].numpy(), added.numpy(), titles)
 #   reads, and not where the answer is.
 # - A new head gains nothing from an input's own weights over those of another input of the same class.
 # - On a frozen vision transformer, whose probes spread their weights over 24 tokens, the contribution tells more than the
-#   weight, for fusion's probe as for LAYA's.
+#   weight, for fusion's probe as for LAYA's. (Written before any measurement there; two of the five seeds were then looked
+#   at before the others were made.)
 #
 # ## Measurement
 #
