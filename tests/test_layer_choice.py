@@ -8,15 +8,14 @@ from scipy import stats
 
 from laya_nb.analysis.layer_choice import (
     Curves,
+    best_layer_accuracy,
+    chosen_accuracy,
     distance_correlation,
     distance_correlation_over_layers,
-    mean_regret,
+    picked,
     random_walks,
-    regret,
-    regret_at,
     spearman_over_layers,
 )
-from laya_nb.statistics import estimate
 
 rng = np.random.default_rng(0)
 
@@ -94,17 +93,27 @@ def test_many_tasks_on_one_encoder_are_little_evidence() -> None:
     assert spearman_over_layers(several, draws=500).p < 0.005
 
 
-def test_regret_is_what_the_choice_costs() -> None:
-    accuracy = np.array([0.5, 0.9, 0.8, 0.7])
-    assert regret(Curves("a", np.array([0, 1, 2, 3]), accuracy)) == pytest.approx(0.2)
-    assert regret(Curves("a", np.array([0, 1, 2, 3]), accuracy, -1)) == pytest.approx(0.4)
-    assert regret(Curves("a", np.array([1, 3, 3, 0]), accuracy)) == 0  # the first of equals
-    assert [regret_at(accuracy, place) for place in (0, 0.34, 1)] == pytest.approx([0.4, 0, 0.2])
-    of_one = [Curves("a", np.arange(4), accuracy), Curves("a", -np.arange(4), accuracy)]
-    assert mean_regret(of_one).low == pytest.approx(estimate([0.2, 0.4]).low)
-    both = mean_regret([*of_one, Curves("b", np.array([0, 1, 0, 0]), accuracy)])
-    assert both.mean == pytest.approx((0.3 + 0) / 2)
-    assert both.n == 2
+def test_the_picked_layer_has_most_or_least() -> None:
+    measure = np.array([1.0, 3, 3, 0])
+    assert (picked(measure, 1), picked(measure, -1)) == (1, 3)  # the first of equals
+    with pytest.raises(ValueError, match=r"finite at every layer, got \[1.0, nan\]"):
+        picked(np.array([1, np.nan]), 1)
+
+
+def test_equal_scores_share_the_choice() -> None:
+    assert chosen_accuracy(np.array([1, 2, 2, 0]), np.array([0.1, 0.5, 0.7, 0.9])) == pytest.approx(0.6)
+
+
+def test_the_best_layer_is_judged_where_it_was_not_chosen() -> None:
+    guessing = rng.random((12, 400)) < 0.5
+    drawn = [best_layer_accuracy(rng.random((12, 400)) < 0.5) for _ in range(200)]
+    assert guessing.mean(axis=1).max() > 0.52  # the luck of the best of twelve
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.006)
+    one_better = np.stack([np.zeros(10), np.arange(10) % 10 < 9, np.zeros(10)])
+    assert best_layer_accuracy(one_better) == pytest.approx(0.9)
+    assert best_layer_accuracy(np.array([[1, 0], [0, 1]])) == 0  # each is best where it is not judged
+    with pytest.raises(ValueError, match=r"N at least 2, got \(3, 1\)"):
+        best_layer_accuracy(np.ones((3, 1)))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from laya_nb.features import encoders, vision
 from laya_nb.features.layer_states import layer_states
 from laya_nb.report.layer_report import layer_report
 from laya_nb.runs import ResultStore
-from laya_nb.runs.layer_measures import layer_measures
+from laya_nb.runs.layer_measures import averaged, layer_measures, layer_names
 from laya_nb.support.files import DataError
 
 rng = np.random.default_rng(0)
@@ -239,16 +239,25 @@ def test_bad_input_says_what_would_do(inputs: Any, options: dict[str, Any], said
 def test_measures_of_an_encoder_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ResultStore(tmp_path / "results", published=False)
     name, data = "vit_tiny_patch16_224+32px+random", "world/size@12"
-    (first, second) = layer_measures(name, data, [0, 1], store, views=2)
+    first, second = (layer_measures(name, data, store, views=2, seed=seed) for seed in (0, 1))
     depth = len(first.arrays["dime"])
     assert first.arrays["cka"].shape == (depth, depth)
+    assert depth == len(layer_names(name)) == 12  # of 24 hidden states: class tokens are left out
     np.testing.assert_allclose(first.arrays["cka"].diagonal(), 1, rtol=1e-6)
     np.testing.assert_allclose(first.arrays["cka"][:, -1], first.arrays["cka_last"], rtol=1e-6)
     np.testing.assert_array_equal(first.arrays["dataset_entropy"], second.arrays["dataset_entropy"])
     assert (first.arrays["lidar"] != second.arrays["lidar"]).all()
+    fewer = layer_measures(name, data, store, views=2, examples=6)
+    assert (fewer.arrays["effective_rank"] <= 5).all()
     monkeypatch.setattr("laya_nb.features.encoders.load", None)  # nothing is computed again
-    (again,) = layer_measures(name, data, [1], store, views=2)
+    again = layer_measures(name, data, store, views=2, seed=1)
     assert again.run == second.run
     np.testing.assert_array_equal(again.arrays["lidar"], second.arrays["lidar"])
     with pytest.raises(ValueError, match="unknown data set 'nothing'"):
-        layer_measures(name, "nothing", [0], store)
+        layer_measures("minilm", "nothing", store)
+
+
+def test_class_tokens_are_left_out_where_there_are_means() -> None:
+    assert averaged(("a:cls", "a:ap", "b:cls", "b:ap")) == [1, 3]
+    assert averaged(("a", "b")) == [0, 1]
+    assert averaged(("a:cls", "b:cls")) == [0, 1]

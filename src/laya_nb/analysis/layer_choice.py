@@ -11,10 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from laya_nb.analysis.statistics import Estimate, estimate
 from laya_nb.support.checks import check_choice, check_integer
 
 DRAWS = 2000
+SIGNS = {
+    "prompt_entropy": -1,
+    "dataset_entropy": 1,
+    "effective_rank": 1,
+    "curvature": -1,
+    "info_nce": -1,
+    "dime": 1,
+    "lidar": 1,
+}
+"""What a good layer is expected to have: 1, much of it; -1, little. Fixed before any accuracy was compared with a
+measure, after the papers: LiDAR's (arXiv 2312.04000), and arXiv 2502.02013, whose best layers of decoders have the least
+prompt entropy."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +80,37 @@ def distance_correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(_distance_correlations(np.asarray(x, dtype=float)[None], np.asarray(y, dtype=float))[0])
 
 
-def regret(unit: Curves) -> float:
-    """The accuracy of the best layer less that of the one the measure picks, the first of equals."""
-    return float(unit.accuracy.max() - unit.accuracy[int(np.argmax(unit.sign * unit.measure))])
+def picked(measure: np.ndarray, sign: int) -> int:
+    """The layer, from 0, at which measure (L,) times sign is highest, the first of equals.
+
+    Raises:
+        ValueError: where the measure is not finite at every layer.
+    """
+    if not np.isfinite(measure).all():
+        raise ValueError(f"the measure must be finite at every layer, got {np.asarray(measure).tolist()}")
+    return int(np.argmax(sign * np.asarray(measure)))
 
 
-def regret_at(accuracy: np.ndarray, place: float) -> float:
-    """The accuracy of the best layer less that of a fixed one: 0 is the first, 1 the last, 0.5 the middle one."""
-    return float(np.max(accuracy) - accuracy[round(place * (len(accuracy) - 1))])
+def best_layer_accuracy(right: np.ndarray) -> float:
+    """What the best layer gets, without the luck of having been chosen on the same examples.
+
+    The layer that is best on the examples at even places is judged on the others, and the other way round. Of layers
+    that are equally good it is the mean over these.
+
+    Args:
+        right: (L, N), whether each layer's probe is right about each example; N at least 2.
+    """
+    right = np.asarray(right, dtype=float)
+    if right.ndim != 2 or right.shape[1] < 2:
+        raise ValueError(f"right must be (L, N), N at least 2, got {right.shape}")
+    even, odd = right[:, ::2].mean(axis=1), right[:, 1::2].mean(axis=1)
+    return (chosen_accuracy(even, odd) + chosen_accuracy(odd, even)) / 2
 
 
-def mean_regret(units: Sequence[Curves]) -> Estimate:
-    """Of all units, with a 95 % interval: of the mean over encoders' means where there are several, else over units."""
-    by_encoder: dict[str, list[float]] = {}
-    for unit in units:
-        by_encoder.setdefault(unit.encoder, []).append(regret(unit))
-    means = [float(np.mean(found)) for found in by_encoder.values()]
-    return estimate(means if len(means) > 1 else [value for found in by_encoder.values() for value in found])
+def chosen_accuracy(scores: np.ndarray, accuracy: np.ndarray) -> float:
+    """The accuracy (L,) of the layer with the highest score (L,); the mean of these where several have it."""
+    scores = np.asarray(scores)
+    return float(np.asarray(accuracy)[scores == scores.max()].mean())
 
 
 def random_walks(count: int, length: int, rng: np.random.Generator) -> np.ndarray:

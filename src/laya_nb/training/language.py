@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 KEPT_AT = (0.0, 0.01, 0.03, 0.08, 0.2, 0.4, 0.7, 1.0)
 """The shares of a training at which the model is kept: first and last, and denser where it changes most."""
 RECORD_EVERY = 180.0  # seconds of work, which is what a killed process loses
+_AT_ONCE = 8  # sequences through the network: what they leave fits a processor's cache, and 32 take 1.3 times as long
 _ADVICE = "delete it, and the training begins anew"
 
 
@@ -38,7 +39,7 @@ class LanguageConfig:
     """How a language model is trained: AdamW, a linear warm-up, then half a cosine.
 
     Args:
-        steps: after which training ends; by default two passes over the reviews.
+        steps: after which training ends; by default one pass over the reviews.
         batch_size: sequences in a step, each as long as the model's context.
         learning_rate: the highest, after the warm-up.
         warm_up: steps in which the learning rate rises.
@@ -48,7 +49,7 @@ class LanguageConfig:
         seed: of the initial weights and of the order of the sequences.
     """
 
-    steps: int = 1916
+    steps: int = 958
     batch_size: int = 32
     learning_rate: float = 1e-3
     warm_up: int = 100
@@ -224,13 +225,15 @@ class _Training:
 
     def _learn(self, x: Tensor, y: Tensor) -> float:
         self.model.train()
-        value_of = _loss(self.model, x, y)
-        value = value_of.item()
-        if not math.isfinite(value):
-            raise NonFiniteLoss(value, self.step % self.per_pass + 1, self.step // self.per_pass + 1)
         self.optimizer.learning_rate = self.config.rate(self.step)
         self.optimizer.zero_grad()
-        value_of.backward()
+        value = 0.0
+        for part in zip(x.split(_AT_ONCE), y.split(_AT_ONCE), strict=True):
+            share = _loss(self.model, *part) * (len(part[0]) / len(x))
+            share.backward()
+            value += share.item()
+        if not math.isfinite(value):
+            raise NonFiniteLoss(value, self.step % self.per_pass + 1, self.step // self.per_pass + 1)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.step += 1
