@@ -48,7 +48,7 @@ def test_few_labels_are_balanced_and_judged_on_all_test_examples(store: ResultSt
     found = few_labels(ENCODER, DATA, store, counts=(6, 30), draws=2).arrays
     classes = len(np.unique(truth(DATA, "train")))
     assert found["validated"].shape == found["accuracy"].shape == (2, 2, DEPTH)
-    assert np.isnan(found["validated"][0]).all() == (6 < 2 * classes)
+    assert np.isnan(found["validated"][0]).all() == (2 * classes > 6)
     assert ((found["accuracy"][1] * 40) % 1 < 1e-4).all()
     assert ((found["validated"][1] * 30).round(4) % 1 < 1e-3).all()
     assert (found["accuracy"][1, 0] != found["accuracy"][1, 1]).any()  # other examples in each draw
@@ -66,10 +66,9 @@ def test_balanced_rows() -> None:
 
 def test_inputs_get_worse_and_the_clean_ones_are_those_of_layer_probes(store: ResultStore) -> None:
     found = under_shift(ENCODER, DATA, store, examples=10).arrays
-    assert {name: values.shape for name, values in found.items()} == {"clean": (DEPTH + 1, 10)} | {
-        name: (5, DEPTH + 1, 10)
-        for name in ("noise", "blur", "contrast", "brightness", "rotation", "pixelation", "jpeg")
-    }
+    names = ("noise", "blur", "contrast", "brightness", "rotation", "pixelation", "jpeg")
+    shapes = {"clean": (DEPTH + 1, 10), **dict.fromkeys(names, (5, DEPTH + 1, 10))}
+    assert {name: values.shape for name, values in found.items()} == shapes
     clean = layer_probes(ENCODER, DATA, store).arrays
     np.testing.assert_array_equal(found["clean"][:-1], clean["right"][:, :10])
     np.testing.assert_array_equal(found["clean"][-1], clean["all"][:10])

@@ -24,8 +24,8 @@ SIGNS = {
     "lidar": 1,
 }
 """What a good layer is expected to have: 1, much of it; -1, little. Fixed before any accuracy was compared with a
-measure, after the papers: LiDAR's (arXiv 2312.04000), and arXiv 2502.02013, whose best layers of decoders have the least
-prompt entropy."""
+measure, after the papers: LiDAR's (arXiv 2312.04000), and arXiv 2502.02013, in which the best layers of decoders have
+the least prompt entropy."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def picked(measure: np.ndarray, sign: int) -> int:
     return int(np.argmax(sign * np.asarray(measure)))
 
 
-def best_layer_accuracy(right: np.ndarray) -> float:
-    """What the best layer gets, without the luck of having been chosen on the same examples.
+def best_layer_right(right: np.ndarray) -> np.ndarray:
+    """What the best layer gets, without the luck of having been chosen on the same examples: one number each, (N,).
 
     The layer that is best on the examples at even places is judged on the others, and the other way round. Of layers
     that are equally good it is the mean over these.
@@ -103,8 +103,11 @@ def best_layer_accuracy(right: np.ndarray) -> float:
     right = np.asarray(right, dtype=float)
     if right.ndim != 2 or right.shape[1] < 2:
         raise ValueError(f"right must be (L, N), N at least 2, got {right.shape}")
-    even, odd = right[:, ::2].mean(axis=1), right[:, 1::2].mean(axis=1)
-    return (chosen_accuracy(even, odd) + chosen_accuracy(odd, even)) / 2
+    found = np.empty(right.shape[1])
+    for judged, chosen_on in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        scores = right[:, chosen_on].mean(axis=1)
+        found[judged] = right[scores == scores.max()][:, judged].mean(axis=0)
+    return found
 
 
 def chosen_accuracy(scores: np.ndarray, accuracy: np.ndarray) -> float:

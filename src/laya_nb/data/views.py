@@ -116,6 +116,15 @@ def check_images(x: Tensor) -> None:
         raise ValueError(f"images must have values in [0, 1], got {x.min():.3g} to {x.max():.3g}")
 
 
+def can_be_viewed(x: Tensor) -> bool:
+    """Whether `image_views` takes them."""
+    try:
+        check_images(x)
+    except ValueError:
+        return False
+    return True
+
+
 def image_digest(image: Tensor) -> str:
     """What tells an image from others: a hash of its values."""
     return _digest(image.contiguous().numpy().tobytes())

@@ -14,6 +14,7 @@ from laya_nb import data
 from laya_nb.data import DataError, Dataset, Examples, catalog
 from laya_nb.data.dataset import Part
 from laya_nb.features import encoders
+from laya_nb.features.encoders import Encoder
 from laya_nb.features.extract import extract
 from laya_nb.support import paths
 
@@ -54,15 +55,19 @@ def load_part(dataset: str, encoder: str, part: Part) -> Tensor:
 
     Two processes can make one part each.
     """
-    network = encoders.load(_network(encoder))
+    return features_of(encoders.load(_network(encoder)), dataset, part)
+
+
+def features_of(network: Encoder, dataset: str, part: Part) -> Tensor:
+    """`load_part` for an encoder that was made by hand. Its name should tell it from others."""
     whole = data.load(dataset)
     entry = catalog.entry(whole.name)
     if entry.kind != network.reads:
-        raise ValueError(f"{encoder!r} reads {network.reads}, and {dataset!r} holds none")
+        raise ValueError(f"{network.name!r} reads {network.reads}, and {dataset!r} holds none")
     raw, labels = entry.raw(part)
     if not torch.equal(labels, getattr(whole, part).y):
         raise DataError(f"{whole.name}, {part} part: the raw inputs are not in the order of the labels")
-    folder = paths.cache() / "features" / (entry.inputs or whole.name) / f"{_network(encoder)}-{part}"
+    folder = paths.cache() / "features" / (entry.inputs or whole.name) / f"{network.name}-{part}"
     return extract(network.backbone, network.prepare(raw), folder)
 
 

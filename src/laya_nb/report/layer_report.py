@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from laya_nb.analysis.layers import OF_ROWS, OF_TOKENS, OF_VIEWS, probed
-from laya_nb.data.views import check_images
+from laya_nb.data.views import can_be_viewed
 from laya_nb.features import Encoder, encoders
 from laya_nb.features.layer_states import LayerStates, layer_states, measures
 from laya_nb.support import paths
@@ -57,7 +57,9 @@ def layer_report(
     network = encoders.load(encoder) if isinstance(encoder, str) else encoder
     name = encoder if isinstance(encoder, str) else getattr(network, "name", type(network).__name__)
     kept = paths.cache() / "features" / "layer_report" / str(name)
-    states = layer_states(network, inputs, kept, views if _can_be_viewed(inputs) else 0, seed)
+    states = layer_states(
+        network, inputs, kept, views if not isinstance(inputs, Tensor) or can_be_viewed(inputs) else 0, seed
+    )
     known = None if labels is None else torch.as_tensor(labels).tolist()
     with bar(total=len(states.names), desc="layers", unit="layer") as progress:
 
@@ -89,13 +91,3 @@ def _why(found: dict[str, float], states: LayerStates, i: int) -> str:
         why = "there are too few inputs" if few else "to this layer an input is the mean of all, or all are the same"
         reasons.append(f"{', '.join(undefined)}: {why}")
     return "; ".join(reasons)
-
-
-def _can_be_viewed(inputs: Sequence[str] | Tensor) -> bool:
-    if not isinstance(inputs, Tensor):
-        return True
-    try:
-        check_images(inputs)
-    except ValueError:
-        return False
-    return True

@@ -1,6 +1,8 @@
 """The label-free measures of all layers of an encoder, kept as results are."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,7 +47,7 @@ def layer_measures(
     def compute() -> dict[str, np.ndarray]:
         return measured(encoders.load(encoder), dataset, views, examples, seed)
 
-    return kept(f"layer_measures-v{VERSION}/{dataset}/{encoder}-seed{seed}", run, store, compute)
+    return kept(f"layer_measures-v{VERSION}/{dataset}/{encoder}", run, store, compute)
 
 
 def measured(network: Encoder, dataset: str, views: int, examples: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -79,20 +81,18 @@ def layer_names(encoder: str) -> list[str]:
     return [names[i].partition(":")[0] for i in averaged(names)]
 
 
-def kept(
-    name: str, run: Mapping[str, Any], store: ResultStore, compute: Callable[[], dict[str, np.ndarray]]
-) -> Result:
+def kept(name: str, run: dict[str, Any], store: ResultStore, compute: Callable[[], dict[str, np.ndarray]]) -> Result:
     """A measurement's arrays: read from the store, or computed and saved there, below `measurements`.
 
     Args:
-        name: of the measurement, its version and what is measured.
+        name: of the measurement, its version and what is measured; a hash of the run is put behind it.
         run: all that decides the values.
         store: where it is looked for and saved.
         compute: called where it is not there.
     """
-    name = f"measurements/{name}"
-    result = store.load(name, dict(run))
+    name = f"measurements/{name}-{hashlib.sha256(json.dumps(run).encode()).hexdigest()[:12]}"
+    result = store.load(name, run)
     if result is None:
-        result = Result(name, dict(run), {}, {}, provenance(), compute())
+        result = Result(name, run, {}, {}, provenance(), compute())
         store.save(result)
     return result

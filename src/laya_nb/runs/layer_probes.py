@@ -4,17 +4,19 @@ A layer is read as the mean over its tokens (`layer_measures.averaged`), and a p
 probes and measures see the same vectors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from laya_nb import features
+from laya_nb.analysis.layer_choice import chosen_accuracy
 from laya_nb.analysis.layers import cross_validated, probe
 from laya_nb.data import catalog
 from laya_nb.data.corruptions import STRENGTHS, corrupt_images, corrupt_texts
+from laya_nb.data.dataset import Part
 from laya_nb.features import encoders
+from laya_nb.features.dataset import features_of
 from laya_nb.features.encoders import Encoder
 from laya_nb.features.extract import extract
 from laya_nb.runs.layer_measures import averaged, kept
@@ -27,6 +29,7 @@ VERSION = 1  # of what is computed
 COUNTS = (10, 50, 250)  # labels
 DRAWS = 10
 SHIFTED_EXAMPLES = 300
+FEW_SHIFTED = 20
 WORDS = "words"  # what `corrupt_texts` does
 
 
@@ -46,13 +49,17 @@ def layer_probes(encoder: str, dataset: str, store: ResultStore) -> Result:
     """
 
     def compute() -> dict[str, np.ndarray]:
-        (train, y), (test, truth) = (_part(encoder, dataset, part) for part in ("train", "test"))
-        right = side_by_side(lambda i: probe().fit(train[i], y).predict(test[i]) == truth, range(len(train)))
+        (train, y), (test, truth) = (_part(encoders.load(encoder), dataset, part) for part in ("train", "test"))
         of_all = probe().fit(np.hstack(train), y).predict(np.hstack(test)) == truth
-        return {"right": np.array(right, dtype=np.uint8), "all": of_all.astype(np.uint8)}
+        return {"right": right_of_probes(train, y, test, truth), "all": of_all.astype(np.uint8)}
 
     run = {"encoder": encoder, "dataset": dataset}
     return kept(f"layer_probes-v{VERSION}/{dataset}/{encoder}", run, store, compute)
+
+
+def right_by_layer(network: Encoder, dataset: str) -> np.ndarray:
+    """The array "right" of `layer_probes`, for an encoder that was made by hand; nothing is kept but features."""
+    return right_of_probes(*_part(network, dataset, "train"), *_part(network, dataset, "test"))
 
 
 def few_labels(
@@ -70,12 +77,12 @@ def few_labels(
     """
 
     def compute() -> dict[str, np.ndarray]:
-        (train, y), (test, truth) = (_part(encoder, dataset, part) for part in ("train", "test"))
+        (train, y), (test, truth) = (_part(encoders.load(encoder), dataset, part) for part in ("train", "test"))
 
         def of_draw(case: tuple[int, int]) -> list[list[float]]:
             count, draw = case
             rows = balanced_rows(y, count, numpy_generator(draw, f"{count} labels"))
-            folds = min(5, np.bincount(y[rows], minlength=y.max() + 1).min())
+            folds = min(5, int(np.bincount(y[rows], minlength=y.max() + 1).min()))
             if folds < 2:
                 return [[np.nan, np.nan]] * len(train)
             return [
@@ -107,7 +114,7 @@ def under_shift(encoder: str, dataset: str, store: ResultStore, examples: int = 
 
     def compute() -> dict[str, np.ndarray]:
         network = encoders.load(encoder)
-        (train, y), (_, truth) = (_part(encoder, dataset, part) for part in ("train", "test"))
+        (train, y), (_, truth) = (_part(network, dataset, part) for part in ("train", "test"))
         read = [*train, np.hstack(train)]
         probes = side_by_side(lambda i: probe().fit(read[i], y), range(len(read)))
 
@@ -127,6 +134,48 @@ def under_shift(encoder: str, dataset: str, store: ResultStore, examples: int = 
     return kept(f"under_shift-v{VERSION}/{dataset}/{encoder}", run, store, compute)
 
 
+def ways_under_shift(
+    found: Mapping[str, np.ndarray], few: int = FEW_SHIFTED, draws: int = DRAWS
+) -> dict[str, np.ndarray]:
+    """What each way to read an encoder's layers gets on inputs that get worse: accuracies (K, 6) for K corruptions and
+    strengths 0 to 5.
+
+    The layer is the last; the one that is best on clean examples, or at this strength, chosen on one half of the test
+    examples and judged on the other; or the best on a few examples at this strength, judged on the rest, mean over
+    draws. Or one probe reads all layers.
+
+    Args:
+        found: the arrays of `under_shift`.
+        few: how many examples at the same strength choose a layer.
+        draws: how often they are drawn.
+    """
+    clean, names = found["clean"], [name for name in found if name != "clean"]
+    right = np.stack([np.concatenate([clean[None], found[name]]) for name in names]).astype(float)  # (K, 6, L + 1, N)
+    single, examples = right[:, :, :-1], clean.shape[1]
+    halves = slice(0, None, 2), slice(1, None, 2)
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(examples) for _ in range(draws)]
+
+    def each(accuracy: Callable[[np.ndarray], float]) -> np.ndarray:
+        return np.array([[accuracy(of) for of in by_strength] for by_strength in single])
+
+    def of_clean(of: np.ndarray) -> float:
+        pairs = zip(halves, reversed(halves), strict=True)
+        return float(np.mean([chosen_accuracy(clean[:-1, a].mean(axis=1), of[:, b].mean(axis=1)) for a, b in pairs]))
+
+    def of_few(of: np.ndarray) -> float:
+        chosen = (chosen_accuracy(of[:, o[:few]].mean(axis=1), of[:, o[few:]].mean(axis=1)) for o in orders)
+        return float(np.mean(list(chosen)))
+
+    return {
+        "last layer": right[:, :, -2].mean(axis=-1),
+        "best layer on clean examples": each(of_clean),
+        f"best layer on {few} such examples": each(of_few),
+        "best layer at this strength": each(lambda of: float(best_layer_right(of).mean())),
+        "all layers, one probe": right[:, :, -1].mean(axis=-1),
+    }
+
+
 def elsewhere(encoder: str, dataset: str, other: str, store: ResultStore) -> Result:
     """Probes of each layer, fitted to one data set's training part, on the test part of another that asks the same.
 
@@ -134,10 +183,9 @@ def elsewhere(encoder: str, dataset: str, other: str, store: ResultStore) -> Res
     """
 
     def compute() -> dict[str, np.ndarray]:
-        (train, y), (test, truth) = _part(encoder, dataset, "train"), _part(encoder, other, "test")
-        pairs = [*zip(train, test, strict=True), (np.hstack(train), np.hstack(test))]
-        right = side_by_side(lambda pair: probe().fit(pair[0], y).predict(pair[1]) == truth, pairs)
-        return {"right": np.array(right, dtype=np.uint8)}
+        network = encoders.load(encoder)
+        (train, y), (test, truth) = _part(network, dataset, "train"), _part(network, other, "test")
+        return {"right": right_of_probes([*train, np.hstack(train)], y, [*test, np.hstack(test)], truth)}
 
     run = {"encoder": encoder, "dataset": dataset, "other": other}
     return kept(f"elsewhere-v{VERSION}/{dataset}-{other}/{encoder}", run, store, compute)
@@ -173,13 +221,18 @@ def shifted_features(network: Encoder, dataset: str, x: Tensor | list[str], what
     return extract(network.backbone, network.prepare(x), folder)
 
 
-def _part(encoder: str, dataset: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
+def _part(network: Encoder, dataset: str, part: Part) -> tuple[list[np.ndarray], np.ndarray]:
     """By layer the vectors (N, d_i) of a part, and its labels (N,)."""
-    network = encoders.load(encoder)
-    _, y = catalog.entry(dataset).raw(part)  # type: ignore[arg-type]
-    return _layers(network, features.load_part(dataset, encoder, part)), y.numpy()  # type: ignore[arg-type]
+    _, y = catalog.entry(dataset).raw(part)
+    return _layers(network, features_of(network, dataset, part)), y.numpy()
 
 
 def _layers(network: Encoder, found: Tensor) -> list[np.ndarray]:
-    pieces = torch.split(found, tuple(network.backbone.out_dims), dim=1)
+    pieces = torch.split(found, list(network.backbone.out_dims), dim=1)
     return [pieces[i].float().numpy() for i in averaged(network.backbone.names)]
+
+
+def right_of_probes(train: list[np.ndarray], y: np.ndarray, test: list[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Of probes of each layer, (L, N) uint8."""
+    right = side_by_side(lambda i: probe().fit(train[i], y).predict(test[i]) == truth, range(len(train)))
+    return np.array(right, dtype=np.uint8)

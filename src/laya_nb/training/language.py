@@ -154,7 +154,7 @@ def loss(model: "GPT2LMHeadModel", stream: Stream, batch_size: int = 32) -> floa
     row = _as_tensor(stream)
     full = (len(row) - 1) // context
     x, y = (row[shift : shift + full * context].view(full, context) for shift in (0, 1))
-    parts = [*zip(x.split(batch_size), y.split(batch_size), strict=True)]
+    parts = [*zip(x.split(batch_size), y.split(batch_size), strict=True)] if full else []
     if full * context < len(row) - 1:
         parts.append((row[None, full * context : -1], row[None, full * context + 1 :]))
     return sum(_loss(model, *part).item() * part[1].numel() for part in parts) / stream.predicted

@@ -13,7 +13,16 @@ from laya_nb.report.figures.ablations import (
 )
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
 from laya_nb.report.figures.faithfulness import direct_and_total, one_prediction, pruning_curves, rankings_of_layers
-from laya_nb.report.figures.layers import layers
+from laya_nb.report.figures.layers import (
+    accuracy_over_depth,
+    against_known,
+    correlations_over_layers,
+    layers,
+    measures_over_depth,
+    over_training,
+    regrets,
+    under_shift,
+)
 from laya_nb.report.figures.mechanism import (
     attention_on_images,
     five_heads,
@@ -38,12 +47,15 @@ from laya_nb.report.figures.training import training_curves
 
 __all__ = [
     "accuracy_and_differences",
+    "accuracy_over_depth",
+    "against_known",
     "against_setting",
     "agreement_between_runs",
     "attention_on_images",
     "averaging_helps",
     "class_heatmaps",
     "collapse_map",
+    "correlations_over_layers",
     "depth_of_weight",
     "direct_and_total",
     "entropy_of_right_and_wrong",
@@ -58,14 +70,17 @@ __all__ = [
     "layer_bars",
     "layers",
     "mean_weights",
+    "measures_over_depth",
     "near_and_far",
     "on_top_of_any_network",
     "one_prediction",
+    "over_training",
     "pair_spread",
     "probes_and_heads",
     "profile_spread",
     "pruning_curves",
     "rankings_of_layers",
+    "regrets",
     "row_of_pictures",
     "same_images",
     "shared_by_runs",
@@ -73,5 +88,6 @@ __all__ = [
     "strips",
     "temperature_curve",
     "training_curves",
+    "under_shift",
     "weight_spread",
 ]
