@@ -155,6 +155,11 @@ figures.head_diagram()
 # - [Attentive layer fusion: who gains from all layers?](fusion.ipynb)
 # - [Depth follows the question: does attention?](questions.ipynb)
 #
+# **Single layers**
+#
+# - [Layer by layer: what each layer knows, and what can be seen without labels](layer_by_layer.ipynb)
+# - [Choosing a layer without labels: who chooses well?](choosing_a_layer.ipynb)
+#
 # **What the weights are good for**
 #
 # - [Faithfulness: does it use the layers it weighs?](faithfulness.ipynb)

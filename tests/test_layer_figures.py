@@ -117,9 +117,17 @@ def test_choices_that_lose_less_are_found_to() -> None:
         "10 labels": compare(last + np.array([3, -4, 3, -4]), last, 0.5),
         "250 labels": compare(last + np.array([0.1, -0.1, 0.1, -0.1]), last, 0.5),
     }
-    found = choosing_a_layer.findings_of({"texts": ways})
-    assert [one.answer for one in found] == ["Yes", "No: more", "Undecided", "No: the same within ±0.5 points"]
-    assert found[0].label == "texts: DiME - last layer"
+    found = choosing_a_layer.findings_of({"texts": ways, "images": {"lidar": ways["dime"]}})
+    answers = [
+        "texts: yes",
+        "texts: no, more; images: yes",
+        "texts: undecided",
+        "texts: no, the same within ±0.5 points",
+    ]
+    assert [one.answer for one in found] == answers
+    assert found[0].label == "DiME - last layer"
+    assert found[1].measured.startswith("texts +3.5 [")
+    assert "; images -3.5 [" in found[1].measured
     said = choosing_a_layer.headline({"texts": ways}) or ""
     assert "250 labels +0.0" in said
     assert "the best of 2 measures, DiME, -3.5" in said

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from laya_nb import figures
 from laya_nb.analysis import layers, representation
+from laya_nb.analysis.layer_choice import SIGNS
 from laya_nb.analysis.rows import centred, unit_rows
+from laya_nb.analysis.statistics import Estimate, estimate
 from laya_nb.backbones import MLP, BiLSTM, DepthwiseCNN, HiddenStates
 from laya_nb.features import encoders, vision
 from laya_nb.features.layer_states import layer_states
-from laya_nb.report.layer_report import layer_report
+from laya_nb.report import layer_report as layer_report_module
+from laya_nb.report.layer_report import layer_report, recommendation
 from laya_nb.runs import ResultStore
 from laya_nb.runs.layer_measures import averaged, layer_measures, layer_names
 from laya_nb.support.files import DataError
@@ -219,6 +222,52 @@ def test_what_is_undefined_is_said() -> None:
     same = layer_report(backbone, torch.ones(6, 4))
     assert same["undefined"].str.contains("an input is the mean of all, or all are the same").all()
     assert same["effective_rank"].isna().all()
+
+
+def report(kind: str | None, labels: list[int] | None = None, **columns: list[float]) -> pd.DataFrame:
+    """A report of three layers."""
+    named = {"layer": ["a", "b", "c"]} | dict.fromkeys(SIGNS, [math.nan] * 3) | columns
+    table = pd.DataFrame(named)
+    table.attrs = {"kind": kind, "labels": labels}
+    return table
+
+
+def lost(of: dict[str, float]) -> dict[str, Estimate]:
+    return {way: estimate([mean - 1, mean + 1]) for way, mean in of.items()}
+
+
+def test_without_labels_the_measure_that_lost_least_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = lost({"last": 8, "dime": 5, "curvature": 3, "10 labels": 1})
+    monkeypatch.setattr(layer_report_module, "regrets_of", lambda kind: {"texts": known}[kind])
+    found = recommendation(report("texts", dime=[0, 1, 2], curvature=[2, 1, 2]))
+    assert (found.layer, found.by) == ("b", "curvature")
+    assert "Read b, which has the least curvature" in str(found)
+    assert "3.0 [" in str(found)
+    assert "the last layer 8.0 [" in str(found)
+    found = recommendation(report("texts", dime=[0, 1, 2], curvature=[2, 1, math.nan]))
+    assert (found.layer, found.by) == ("c", "dime")
+    assert recommendation(report("texts", lidar=[2, 1, 0])).by == "last"  # the book does not know what it loses
+
+
+def test_a_measure_that_lost_more_than_the_last_layer_recommends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer_report_module, "regrets_of", lambda kind: lost({"last": 2, "dime": 5}))
+    found = recommendation(report("images", dime=[2, 1, 0]))
+    assert (found.layer, found.by) == ("c", "last")
+    assert "which was 2.0 [" in str(found)
+    other = recommendation(report(None, dime=[2, 1, 0]))
+    assert (other.layer, other.by) == ("c", "last")
+    assert "points" not in str(other)
+
+
+def test_labels_recommend_the_best_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = lost({"last": 8, "10 labels": 4, "50 labels": 2, "250 labels": 1})
+    monkeypatch.setattr(layer_report_module, "regrets_of", lambda kind: known)
+    found = recommendation(report("texts", [0, 1] * 40, accuracy=[0.5, 0.75, 0.7], dime=[0, 1, 2]))
+    assert (found.layer, found.by) == ("b", "labels")
+    assert "right for 75.0%, that of the last layer for 70.0% of 80 examples" in str(found)
+    assert "chosen with 50 labels was 2.0 [" in str(found)
+    few = recommendation(report("texts", [0, 1] * 4, accuracy=[0.5, 0.75, 0.7]))
+    assert "In this book" not in str(few)
 
 
 @pytest.mark.parametrize(

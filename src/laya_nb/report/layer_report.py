@@ -1,22 +1,31 @@
 """A report on the layers of any network, without labels or with them.
 
-from laya_nb.report.layer_report import layer_report
+from laya_nb.report.layer_report import layer_report, recommendation
 
 table = layer_report("minilm", texts, labels)
 figures.layers(table)
+print(recommendation(table))
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from laya_nb.analysis.layer_choice import SIGNS, picked
 from laya_nb.analysis.layers import OF_ROWS, OF_TOKENS, OF_VIEWS, probed
+from laya_nb.analysis.statistics import Estimate, estimate
 from laya_nb.data.views import can_be_viewed
 from laya_nb.features import Encoder, encoders
 from laya_nb.features.layer_states import LayerStates, layer_states, measures
+from laya_nb.report.figures.layers import TITLES
+from laya_nb.runs import ResultStore
+from laya_nb.runs.layer_results import BOOK, regret_table
 from laya_nb.support import paths
 from laya_nb.support.progress import bar
 from laya_nb.support.threads import side_by_side
@@ -57,9 +66,8 @@ def layer_report(
     network = encoders.load(encoder) if isinstance(encoder, str) else encoder
     name = encoder if isinstance(encoder, str) else getattr(network, "name", type(network).__name__)
     kept = paths.cache() / "features" / "layer_report" / str(name)
-    states = layer_states(
-        network, inputs, kept, views if not isinstance(inputs, Tensor) or can_be_viewed(inputs) else 0, seed
-    )
+    viewed = not isinstance(inputs, Tensor) or can_be_viewed(inputs)
+    states = layer_states(network, inputs, kept, views if viewed else 0, seed)
     known = None if labels is None else torch.as_tensor(labels).tolist()
     with bar(total=len(states.names), desc="layers", unit="layer") as progress:
 
@@ -72,7 +80,74 @@ def layer_report(
             progress.update()
             return row | {"undefined": _why(found, states, i)}
 
-        return pd.DataFrame(side_by_side(measured, range(len(states.names))))
+        table = pd.DataFrame(side_by_side(measured, range(len(states.names))))
+    kind = "texts" if not isinstance(inputs, Tensor) else "images" if viewed else None
+    table.attrs = {"kind": kind, "labels": known}
+    return table
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which layer to read: its name, what chose it, and both in words, with what such a choice lost in this book."""
+
+    layer: str
+    by: str
+    said: str
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def recommendation(table: pd.DataFrame) -> Recommendation:
+    """Which layer of a report to read.
+
+    With labels: the one whose probe is best. Without: the one that the measure chooses which lost least in the book's
+    chapter on choosing a layer, for the same kind of inputs, if it lost less than the last layer there; else the last.
+
+    Args:
+        table: as `layer_report` gives it.
+    """
+    kind, labels = table.attrs.get("kind"), table.attrs.get("labels")
+    lost = regrets_of(kind) if kind else {}
+    if "accuracy" in table:
+        best = int(table["accuracy"].to_numpy().argmax())
+        layer, accuracy = str(table["layer"].iloc[best]), table["accuracy"]
+        said = f"Read {layer}: its probe is right for {accuracy.iloc[best]:.1%}, that of the last layer for "
+        said += f"{accuracy.iloc[-1]:.1%} of {len(labels or [])} examples."
+        near = {
+            way: of for way, of in lost.items() if way.endswith(" labels") and int(way.split()[0]) <= len(labels or [])
+        }
+        if near:
+            way, of = list(near.items())[-1]
+            said += f" In this book a layer chosen with {way} was {of:.1f} points below the best, on {of.n} tasks."
+        return Recommendation(layer, "labels", said)
+    defined = [name for name in SIGNS if name in lost and np.isfinite(table[name].to_numpy()).all()]
+    by = min(defined, key=lambda name: lost[name].mean, default="last")
+    if not defined or lost[by].mean >= lost["last"].mean:
+        known = f", which was {lost['last']:.1f} points below the best here" if "last" in lost else ""
+        said = f"Read the last layer{known}: no measure that is defined for yours is known to choose a better one."
+        return Recommendation(str(table["layer"].iloc[-1]), "last", said)
+    layer = str(table["layer"].iloc[picked(table[by].to_numpy(), SIGNS[by])])
+    most = "most" if SIGNS[by] > 0 else "least"
+    said = (
+        f"Read {layer}, which has the {most} {TITLES[by]}. In this book such a layer was {lost[by]:.1f} points below "
+    )
+    said += (
+        f"the best, the last layer {lost['last']:.1f}, on {lost[by].n} tasks with {kind}. A few labels choose better."
+    )
+    return Recommendation(layer, by, said)
+
+
+@lru_cache
+def regrets_of(kind: str) -> dict[str, Estimate]:
+    """By way of choosing, the mean over the book's tasks of the points that it lost, each averaged over encoders.
+
+    Args:
+        kind: "texts" or "images".
+    """
+    table = regret_table(BOOK[kind], ResultStore())
+    by_task = {way: table[way].groupby("task").mean().dropna() for way in table}
+    return {str(way): estimate(of.to_numpy()) for way, of in by_task.items() if len(of) > 1}
 
 
 def _why(found: dict[str, float], states: LayerStates, i: int) -> str:

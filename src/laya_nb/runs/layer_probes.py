@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from laya_nb.analysis.layer_choice import chosen_accuracy
+from laya_nb.analysis.layer_choice import best_layer_right, chosen_accuracy
 from laya_nb.analysis.layers import cross_validated, probe
 from laya_nb.data import catalog
 from laya_nb.data.corruptions import STRENGTHS, corrupt_images, corrupt_texts

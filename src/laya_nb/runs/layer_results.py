@@ -1,9 +1,10 @@
 """What is known of the layers of encoders on many tasks: measures without labels, and what probes get."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from laya_nb import features
 from laya_nb.analysis.layer_choice import SIGNS, best_layer_right, chosen_accuracy, picked
@@ -11,11 +12,18 @@ from laya_nb.analysis.statistics import estimate
 from laya_nb.analysis.words import word_baselines
 from laya_nb.data import catalog, tasks, text_tasks
 from laya_nb.runs.layer_measures import kept, layer_measures
-from laya_nb.runs.layer_probes import layer_probes
+from laya_nb.runs.layer_probes import COUNTS, DRAWS, few_labels, layer_probes
 from laya_nb.runs.store import Result, ResultStore
 
 REVIEWS = ("question", "number", "tense", "bigram_shift", "odd_word", "length", "place", "imdb")
 DOCUMENTATION = ("library", "kind", "docs_number", "docs_bigram_shift", "docs_length")
+IMAGES = ("cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation")
+IMAGES += tuple(f"world/{asked}" for asked in ("count", "position", "orientation", "size", "colour", "shape"))
+BOOK = {
+    "texts": {"minilm": [f"{task}@1000" for task in REVIEWS + DOCUMENTATION]},
+    "images": {encoder: [f"{task}@2000" for task in IMAGES] for encoder in ("vit_s_saliency", "efficientnet_lite0")},
+}
+"""By kind and encoder, the data sets of the chapters on single layers."""
 MEASURED_ON = {
     **dict.fromkeys(REVIEWS, "question"),
     **dict.fromkeys(DOCUMENTATION, "kind"),
@@ -118,6 +126,30 @@ def regrets(result: OnTask, few: Result, weights: Mapping[str, Sequence[np.ndarr
     for head, seeds in (weights or {}).items():
         chosen[head] = np.mean([accuracy[picked(of, 1)] for of in seeds])
     return {way: 100 * float(result.best - got) for way, got in chosen.items()}
+
+
+def regret_table(
+    data_of: Mapping[str, Sequence[str]],
+    store: ResultStore,
+    counts: Sequence[int] = COUNTS,
+    draws: int = DRAWS,
+    weights: Callable[[str, str], Mapping[str, Sequence[np.ndarray]]] | None = None,
+) -> pd.DataFrame:
+    """`regrets` of encoders on tasks: a row for each encoder and task, a column for each way, NaN where there is none.
+
+    Args:
+        data_of: by encoder, the data sets: {"minilm": ["question@1000"]}.
+        store: where results are looked for and saved.
+        counts, draws: as in `layer_probes.few_labels`.
+        weights: for an encoder and a data set, the weights that `regrets` takes.
+    """
+    rows = []
+    for encoder, datasets in data_of.items():
+        for dataset, result in zip(datasets, layer_results(encoder, datasets, store), strict=True):
+            few = few_labels(encoder, dataset, store, counts, draws)
+            lost = regrets(result, few, weights(encoder, dataset) if weights else None)
+            rows.append({"encoder": encoder, "task": result.task, **lost})
+    return pd.DataFrame(rows).set_index(["encoder", "task"])
 
 
 def weights_by_layer(encoder: str, result: Result) -> np.ndarray:

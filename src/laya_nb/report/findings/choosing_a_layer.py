@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from laya_nb.analysis.statistics import Comparison
 from laya_nb.report.figures.layers import TITLES
-from laya_nb.report.findings.base import Finding, as_number
+from laya_nb.report.findings.base import Finding
 
 
 def findings_of(compared: Mapping[str, Mapping[str, Comparison]]) -> list[Finding]:
@@ -13,17 +13,20 @@ def findings_of(compared: Mapping[str, Mapping[str, Comparison]]) -> list[Findin
     Args:
         compared: by kind of task and way of choosing, what the way loses less what the last layer loses, over tasks.
     """
-    return [
-        Finding(
-            f"{kind}: {TITLES.get(way, way)} - last layer",
-            f"{kind.capitalize()}: does the layer chosen by {TITLES.get(way, way)} lose less than the last?",
-            f"{comparison.difference:+.1f} points lost, {comparison.difference.n} tasks",
-            _better(comparison),
-            **as_number(comparison),
+    ways = list(dict.fromkeys(way for of in compared.values() for way in of))
+    found = []
+    for way in ways:
+        of_kind = {kind: of[way] for kind, of in compared.items() if way in of}
+        title = TITLES.get(way, way)
+        found.append(
+            Finding(
+                f"{title} - last layer",
+                f"Does the layer chosen by {title} lose less than the last one?",
+                "; ".join(f"{kind} {of.difference:+.1f}" for kind, of in of_kind.items()) + " points",
+                "; ".join(f"{kind}: {_better(of)}" for kind, of in of_kind.items()),
+            )
         )
-        for kind, ways in compared.items()
-        for way, comparison in ways.items()
-    ]
+    return found
 
 
 def headline(compared: Mapping[str, Mapping[str, Comparison]]) -> str | None:
@@ -47,10 +50,10 @@ def headline(compared: Mapping[str, Mapping[str, Comparison]]) -> str | None:
 def _better(comparison: Comparison) -> str:
     match comparison.verdict():
         case "equivalent":
-            return f"No: the same within ±{comparison.margin:g} points"
+            return f"no, the same within ±{comparison.margin:g} points"
         case "lower":
-            return "Yes"
+            return "yes"
         case "higher":
-            return "No: more"
+            return "no, more"
         case _:
-            return "Undecided"
+            return "undecided"
