@@ -54,7 +54,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "image_sets": ["world/count"], "image_examples": 60} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "image_sets": ["world/count"], "image_examples": 60, "dataset": "fashion_mnist_sample", "depth": 3, "width": 16, "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 text_encoders: list[str] = ["minilm"]  # of laya_nb.features
 image_encoders: list[str] = ["vit_s_saliency", "efficientnet_lite0"]  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
 text_tasks: list[str] = ["question", "number", "tense", "bigram_shift", "odd_word", "length", "place", "imdb", "library", "kind", "docs_number", "docs_bigram_shift", "docs_length"]  # of laya_nb.data.text_tasks
@@ -63,6 +63,11 @@ text_sets: list[str] = ["question", "kind"]  # tasks whose texts the figure of a
 image_sets: list[str] = ["cifar10_jpeg", "fashion_mnist"]  # likewise pictures
 text_examples: int = 1000  # training texts of each task, and as many test texts
 image_examples: int = 2000  # training pictures of each task, and as many test pictures
+dataset: str = "fashion_mnist"  # that networks are trained for; or "fashion_mnist_sample"
+depth: int = 8  # their hidden layers
+width: int = 128  # of each
+seeds: list[int] = [0, 1, 2]  # one network with either head for each
+max_epochs: int = 50  # the longest training, in passes over the data
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the results", "code_prompt_hide": "Load the results"}
 from laya_nb.report import parameters
@@ -326,6 +331,31 @@ pd.DataFrame({titles.get(encoder, encoder): tasks_that_gain(results) for encoder
 
 # %% [markdown]
 # RESULT LAST
+#
+# ## Networks trained for the task
+#
+# A network that is trained end to end makes its last layer to be read, if that is what its head reads. MLPs of eight layers
+# on Fashion-MNIST, from [the chapter on depth](depth.ipynb), with two heads: what does a probe of each layer get?
+
+# %%
+from laya_nb.heads import HEAD_LABELS
+from laya_nb.runs import grid
+from laya_nb.runs.measurements import measure
+from laya_nb.runs.trained_layers import trained_layers
+from laya_nb.statistics import estimate
+from laya_nb.training import TrainingConfig
+
+protocol = TrainingConfig(max_epochs=max_epochs)
+common = {"dataset": [dataset], "hidden_dims": [[width] * depth], "protocol": [protocol], "seed": seeds}
+by_head = {
+    head: np.array([100 * found["right"].mean(axis=1) for found in measure(grid(head=[head], **common), trained_layers, store)])
+    for head in ("last_layer", "laya")
+}
+columns = {HEAD_LABELS[head]: [f"{estimate(of):.1f}" for of in accuracy.T] for head, accuracy in by_head.items()}
+pd.DataFrame(columns, index=[f"layer {i}" for i in range(1, depth + 1)]).T
+
+# %% [markdown]
+# RESULT TRAINED
 #
 # ## What the measures say, layer by layer
 

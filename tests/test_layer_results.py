@@ -1,7 +1,10 @@
 """What the chapters on single layers read of probes and measures: best layers, regrets, and readers under shift."""
 
+import ast
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from laya_nb.runs.checkpoints import trained_models
 from laya_nb.runs.heads_under_shift import heads_under_shift
 from laya_nb.runs.layer_probes import few_labels, layer_probes, under_shift, ways_under_shift
 from laya_nb.runs.layer_results import (
+    BOOK,
     MEASURED_ON,
     OnTask,
     layer_results,
@@ -158,3 +162,15 @@ def test_layers_of_a_network_trained_for_the_task(store: ResultStore) -> None:
     fitted = probe().fit(h, data.load("fashion_mnist_sample").train.y[:2000])
     guesses = fitted.predict(model.backbone(test.x)[1].detach().numpy())
     np.testing.assert_array_equal(found["right"][1], guesses == test.y.numpy())
+
+
+@pytest.mark.parametrize("chapter", ["layer_by_layer", "choosing_a_layer"])
+def test_what_a_recommendation_quotes_is_what_the_chapters_measure(chapter: str) -> None:
+    source = (Path(__file__).parents[1] / "book" / f"{chapter}.py").read_text()
+
+    def parameter(name: str) -> Any:
+        return ast.literal_eval(re.search(rf"^{name}: [^=]* = ([^#\n]*)", source, re.M)[1])  # type: ignore[index]
+
+    for kind, prefix in (("texts", "text"), ("images", "image")):
+        datasets = [f"{task}@{parameter(f'{prefix}_examples')}" for task in parameter(f"{prefix}_tasks")]
+        assert dict.fromkeys(parameter(f"{prefix}_encoders"), datasets) == BOOK[kind]
