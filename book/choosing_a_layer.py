@@ -78,10 +78,11 @@ import numpy as np
 import pandas as pd
 
 from laya_nb import figures
+from laya_nb.analysis.layer_choice import SIGNS
 from laya_nb.report import tables, task_names
 from laya_nb.runs import ResultStore, Run
 from laya_nb.runs.layer_probes import elsewhere, few_labels, under_shift
-from laya_nb.runs.layer_results import layer_results, regret_table, weights_by_layer
+from laya_nb.runs.layer_results import ALL, layer_results, regret_table, weights_by_layer
 from laya_nb.runs.measurements import measure
 from laya_nb.runs.probes import PROBES, benchmark
 from laya_nb.statistics import compare, estimate, holm
@@ -105,8 +106,8 @@ lost = regret_table(data_of, store, counts, draws, weights)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "ALT"}, "figure": {"caption": "Points of accuracy that a choice of the layer loses against the best layer: mean over tasks with its 95 % interval, each task averaged over two encoders.", "name": "fig-regret"}}
 labelled = [f"{count} labels" for count in counts]
-ways = ["last", "middle", *[w for w in lost if w not in ("last", "middle", *labelled) and not w.startswith("weights")]]
-ways += [w for w in lost if w.startswith("weights")] + labelled
+fixed, weighed = ["last", "middle"], [way for way in lost if way.startswith("weights")]
+ways = [*fixed, *[way for way in SIGNS if way in lost], *weighed, *labelled, ALL]
 kinds = {"texts": text_encoders, "images": image_encoders}
 
 def over_tasks(encoders, way):
@@ -129,6 +130,7 @@ figures.regrets({kind: {way: over_tasks(of, way) for way in ways} for kind, of i
 #   [the fusion chapter](fusion.ipynb), with all labels.
 # - **Few labels**: the layer that is best in a cross-validation of the probe on 10, 50 or 250 labelled examples. Where a class
 #   has fewer than two of them there is none.
+# - **Nobody**: one linear probe reads all layers side by side. Its regret is below 0 where it is better than any of them.
 #
 # ## Prediction
 #

@@ -17,6 +17,7 @@ from laya_nb.runs.checkpoints import trained_models
 from laya_nb.runs.heads_under_shift import heads_under_shift
 from laya_nb.runs.layer_probes import few_labels, layer_probes, under_shift, ways_under_shift
 from laya_nb.runs.layer_results import (
+    ALL,
     BOOK,
     MEASURED_ON,
     OnTask,
@@ -91,7 +92,7 @@ def test_regrets_are_points_lost_by_each_choice() -> None:
     few = Result("", {"counts": [10, 50]}, {}, {}, {}, {"validated": validated})
     lost = regrets(found, few, {"LAYA": [np.array([0.1, 0.7, 0.1, 0.1]), np.array([0.9, 0, 0, 0.1])]})
     assert lost == pytest.approx(
-        {"last": 30, "middle": 0, "dime": 30, "curvature": 20, "10 labels": (10 + 40) / 2, "LAYA": (0 + 40) / 2}
+        {ALL: 40, "last": 30, "middle": 0, "dime": 30, "curvature": 20, "10 labels": 25, "LAYA": 20}
     )
 
 

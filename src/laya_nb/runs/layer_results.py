@@ -24,6 +24,7 @@ BOOK = {
     "images": {encoder: [f"{task}@2000" for task in IMAGES] for encoder in ("vit_s_saliency", "efficientnet_lite0")},
 }
 """By kind and encoder, the data sets of the chapters on single layers."""
+ALL = "all layers, one probe"
 MEASURED_ON = {
     **dict.fromkeys(REVIEWS, "question"),
     **dict.fromkeys(DOCUMENTATION, "kind"),
@@ -107,8 +108,9 @@ def word_accuracy(dataset: str, store: ResultStore) -> float:
 def regrets(result: OnTask, few: Result, weights: Mapping[str, Sequence[np.ndarray]] | None = None) -> dict[str, float]:
     """By way of choosing a layer, how many points of accuracy its choice loses against the best layer.
 
-    The ways: "last"; "middle"; every measure of `SIGNS` that is defined at all layers; "10 labels" and so on, the layer
-    that is best in cross-validation, mean over draws; and heads by name, the layer with most weight, mean over seeds.
+    The ways: `ALL`, a probe of all layers side by side, which may be better than any; "last"; "middle"; every measure
+    of `SIGNS` that is defined at all layers; "10 labels" and so on, the layer that is best in cross-validation, mean
+    over draws; and heads by name, the layer with most weight, mean over seeds.
 
     Args:
         result: probes and measures.
@@ -116,7 +118,7 @@ def regrets(result: OnTask, few: Result, weights: Mapping[str, Sequence[np.ndarr
         weights: by head, the mean weight of every layer, (L,), for each seed.
     """
     accuracy, depth = result.accuracy, len(result.right)
-    chosen = {"last": accuracy[-1], "middle": accuracy[(depth - 1) // 2]}
+    chosen = {ALL: result.right_all.mean(), "last": accuracy[-1], "middle": accuracy[(depth - 1) // 2]}
     for name, sign in SIGNS.items():
         if np.isfinite(values := result.measures.get(name, np.full(depth, np.nan))).all():
             chosen[name] = accuracy[picked(values, sign)]
