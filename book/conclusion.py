@@ -64,6 +64,11 @@ questions = {
     "Is that better than ScalarMix, which has one weight for all images?": ("fusion", "Fusion - ScalarMix"),
     "Is it better than attention over all tokens of the last layer?":
         ("fusion", "Fusion - all tokens of the last layer"),
+    "A frozen text transformer: is a layer before the last better than it?":
+        ("layer_by_layer", "MiniLM: best layer - last"),
+    "No labels: does a measure choose a better layer than the last?": ("choosing_a_layer", "InfoNCE - last layer"),
+    "A few labels: does a cross-validation on 50 of them?": ("choosing_a_layer", "50 labels - last layer"),
+    "Or should one probe read all layers?": ("choosing_a_layer", "all layers, one probe - last layer"),
     "Do the weights lie on the layers that know the answer?": ("questions", "LAYA: weight and knowledge"),
     "How much of a class profile would another seed repeat?":
         ("stability", "class profile common to all runs"),
@@ -87,10 +92,12 @@ findings.in_plain_words(questions)
 #
 # - **You train the network yourself.** Read the last layer. In three benchmarks we found no gain from reading more, and one
 #   loss ([Fashion-MNIST](fashion_mnist.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
-# - **Your network is frozen.** Do not trust its last layer. Fit a linear probe to every layer, which takes seconds once the
-#   features are kept, and a mix of all layers with fixed weights. It won on a text transformer, even with equal weights
-#   ([a frozen transformer](frozen_transformer.ipynb)), and on a vision transformer attention over layers was not shown to
-#   be better ([attentive layer fusion](fusion.ipynb)). Where a question is about *where* things are, read all tokens.
+# - **Your network is frozen.** Do not trust its last layer: on three encoders a layer before it was ahead by 3 to 10 points
+#   ([layer by layer](layer_by_layer.ipynb)). Best is not to choose: one linear probe of all layers, or a mix of them with fixed
+#   weights, won on text and vision transformers, and attention over layers was not shown to be better
+#   ([a frozen transformer](frozen_transformer.ipynb), [attentive layer fusion](fusion.ipynb)). If it must be one layer: the
+#   one with the least InfoNCE without labels, a cross-validated probe with 250 or more
+#   ([choosing a layer](choosing_a_layer.ipynb)). Where a question is about *where* things are, read all tokens.
 # - **You want to explain a prediction by layers.** Train several seeds before you believe a profile, and report how far they
 #   agree ([stability](stability.ipynb)). Check with copies of a layer what a sharp profile is worth
 #   ([redundancy](redundancy.ipynb)). Read the contribution $\alpha_i W z_i$ in place of the weight, and do not expect to learn

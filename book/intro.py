@@ -87,7 +87,7 @@ figures.same_images(images[first, 0].numpy(), {f"seed {s}": a for s, a in zip(se
 # All six networks are about equally accurate. Each of them looks as if it knew at which layer a shirt is decided. They
 # do not agree on which ([the chapter on stability](stability.ipynb)).
 #
-# ## Ten findings
+# ## Twelve findings
 
 # %% tags=["remove-input"]
 findings.in_plain_words({
@@ -101,6 +101,9 @@ findings.in_plain_words({
     "A frozen vision transformer, twelve tasks: is attention over all layers better than one fixed weight for each?":
         ("fusion", "Fusion - ScalarMix"),
     "Do LAYA's weights lie where a question can be answered?": ("questions", "LAYA: weight and knowledge"),
+    "A frozen text transformer, 13 tasks: is a layer before the last better than it?":
+        ("layer_by_layer", "MiniLM: best layer - last"),
+    "Without labels: does a measure choose a better layer than the last?": ("choosing_a_layer", "InfoNCE - last layer"),
     "Is it an explanation: do an image's weights tell more of what its prediction rests on than its class's mean weights?":
         ("faithfulness", "Fashion-MNIST, 8 layers: weights - class mean"),
     "Can it prune: without training, does a network lose less if layers go in attention's order than at random?":

@@ -25,7 +25,7 @@ from laya_nb.features import Encoder, encoders
 from laya_nb.features.layer_states import LayerStates, layer_states, measures
 from laya_nb.report.figures.layers import TITLES
 from laya_nb.runs import ResultStore
-from laya_nb.runs.layer_results import BOOK, regret_table
+from laya_nb.runs.layer_results import ALL, BOOK, regret_table
 from laya_nb.support import paths
 from laya_nb.support.progress import bar
 from laya_nb.support.threads import side_by_side
@@ -131,10 +131,10 @@ def recommendation(table: pd.DataFrame) -> Recommendation:
     most = "most" if SIGNS[by] > 0 else "least"
     said = (
         f"Read {layer}, which has the {most} {TITLES[by]}. In this book such a layer was {lost[by]:.1f} points below "
+        f"the best, the last layer {lost['last']:.1f}, on {lost[by].n} tasks with {kind}."
     )
-    said += (
-        f"the best, the last layer {lost['last']:.1f}, on {lost[by].n} tasks with {kind}. A few labels choose better."
-    )
+    if ALL in lost:
+        said += f" One probe of all layers needs no choice: {lost[ALL]:.1f} points below the best (less than 0: ahead)."
     return Recommendation(layer, by, said)
 
 
