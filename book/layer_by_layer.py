@@ -368,7 +368,9 @@ columns = {HEAD_LABELS[head]: [f"{estimate(of):.1f}" for of in accuracy.T] for h
 pd.DataFrame(columns, index=[f"layer {i}" for i in range(1, depth + 1)]).T
 
 # %% [markdown]
-# RESULT TRAINED
+# Under the usual head probes do better to the end: 86 % at the first layer, 89 % at the last. Under LAYA, whose head reads all
+# layers, the middle ones do best, 88 % at the fourth, and the last, 87 %, is no better than the second. Three seeds do not
+# show that apart from chance, but they agree: what a layer knows may depend on what reads it.
 #
 # ## What the measures say, layer by layer
 
@@ -495,4 +497,4 @@ findings.show(findings_of(ahead, ranked, corrected), headline(ahead))
 # **To go further**, put another encoder in its place: `image_encoders = ["vit_small_patch14_dinov2.lvd142m+98px"]`, one of
 # timm's. [The next chapter](choosing_a_layer.ipynb) asks what all this is worth when a layer must be chosen.
 #
-# **Run time:** RUNTIME
+# **Run time:** a minute with the published results. To measure all anew takes about two hours on two cores.
