@@ -2,7 +2,8 @@
 
 usage: python tools/train_language_model.py
 
-It needs IMDB's reviews (LAYA_NB_DATA, or a network), about an hour and a quarter on two quiet cores, and is safe to stop and start again.
+It needs IMDB's reviews (LAYA_NB_DATA, or a network), takes an hour and a quarter on two quiet cores, and is safe to stop and
+start again.
 """
 
 import torch

@@ -20,6 +20,7 @@ TITLES = {
     "world/size": "how large",
     "world/colour": "which colour",
     "world/shape": "which shape",
+    "imdb": "praise or blame",
     "question": "question or statement",
     "number": "has a number",
     "tense": "present or past",
