@@ -93,10 +93,10 @@ store = ResultStore()
 titles = {"minilm": "MiniLM", "vit_s_saliency": "ViT-S/14", "efficientnet_lite0": "EfficientNet"}
 texts = [f"{task}@{text_examples}" for task in text_tasks]
 pictures = [f"{task}@{image_examples}" for task in image_tasks]
-data_of = {encoder: texts for encoder in text_encoders} | {encoder: pictures for encoder in image_encoders}
+data_of = dict.fromkeys(text_encoders, texts) | dict.fromkeys(image_encoders, pictures)
 trained = {encoder: layer_results(encoder, data, store) for encoder, data in data_of.items()}
 some = [name for name in pictures if name.partition("@")[0] in control_tasks]
-control_of = {encoder: texts for encoder in text_encoders} | {encoder: some for encoder in image_encoders}
+control_of = dict.fromkeys(text_encoders, texts) | dict.fromkeys(image_encoders, some)
 random = {e: layer_results(f"{e}+random", data, store, measures=False) for e, data in control_of.items()}
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three panels. In MiniLM most curves fall from the middle to the sixth layer, and the mean ends lower than it begins. In the ViT they rise to layers 7 to 9 of 12 and fall to the last. In EfficientNet they rise to stage 6 of 7 and stay. With random weights the mean lies far lower and hardly changes with depth."}, "figure": {"caption": "How far a linear probe of each layer is from guessing to all right. A thin line is a task, a dot its best layer. With random weights: the same network, never trained, on all tasks of texts and seven of images.", "name": "fig-depth-accuracy"}}

@@ -2,7 +2,7 @@
 
 usage: python tools/train_language_model.py
 
-It needs IMDB's reviews (LAYA_NB_DATA, or a network), takes an hour and a quarter on two quiet cores, and is safe to stop and
+It needs IMDB's reviews (LAYA_NB_DATA, or a network), takes more than an hour on two cores, and is safe to stop and
 start again.
 """
 
