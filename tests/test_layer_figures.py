@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from laya_nb import figures
 from laya_nb.analysis.layer_choice import OverLayers
+from laya_nb.analysis.statistics import Estimate
 from laya_nb.report.figures.layers import TITLES
 from laya_nb.report.findings import choosing_a_layer, layer_by_layer
 from laya_nb.statistics import compare, estimate
@@ -79,14 +80,14 @@ def test_every_way_keeps_its_colour_under_shift() -> None:
 
 
 def test_regrets_leave_out_what_is_not_defined() -> None:
-    of = {
+    of: dict[str, dict[str, Estimate | None]] = {
         "texts": {"last": estimate([1, 3]), "dime": None},
         "images": {"last": estimate([4, 6]), "dime": estimate([0, 2])},
     }
     (ax,) = figures.regrets(of).axes
     dots = [line for line in ax.get_lines() if line.get_marker() == "o" and np.size(line.get_xdata())]
     assert [line.get_xdata()[0] for line in dots] == [2, 5, 1]  # type: ignore[index]
-    assert [round(float(line.get_ydata()[0])) for line in dots] == [0, 0, 1]  # type: ignore[index]
+    assert [round(np.asarray(line.get_ydata()).item()) for line in dots] == [0, 0, 1]
 
 
 def test_findings_say_what_was_planted() -> None:

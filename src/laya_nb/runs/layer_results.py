@@ -17,8 +17,8 @@ from laya_nb.runs.store import Result, ResultStore
 
 REVIEWS = ("question", "number", "tense", "bigram_shift", "odd_word", "length", "place", "imdb")
 DOCUMENTATION = ("library", "kind", "docs_number", "docs_bigram_shift", "docs_length")
-IMAGES = ("cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation")
-IMAGES += tuple(f"world/{asked}" for asked in ("count", "position", "orientation", "size", "colour", "shape"))
+WORLD = tuple(f"world/{asked}" for asked in ("count", "position", "orientation", "size", "colour", "shape"))
+IMAGES = ("cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation", *WORLD)
 BOOK = {
     "texts": {"minilm": [f"{task}@1000" for task in REVIEWS + DOCUMENTATION]},
     "images": {encoder: [f"{task}@2000" for task in IMAGES] for encoder in ("vit_s_saliency", "efficientnet_lite0")},
@@ -29,7 +29,7 @@ MEASURED_ON = {
     **dict.fromkeys(REVIEWS, "question"),
     **dict.fromkeys(DOCUMENTATION, "kind"),
     **dict.fromkeys(("cifar10_coarse", "rendering", "rotation"), "cifar10_jpeg"),
-    **{name: "world/count" for name in tasks.TASKS if name.startswith("world/")},
+    **dict.fromkeys(WORLD, "world/count"),
 }
 """The task on whose inputs a task's layers are measured, for all that share their inputs or make theirs of these."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from laya_nb.data import Dataset
 from laya_nb.data.views import can_be_viewed
@@ -27,6 +28,7 @@ def trained_layers(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """
     backbone, x = model.backbone, dataset.test.x[:EXAMPLES]
     folder = paths.cache() / "features" / "trained_layers" / dataset.name
+    assert isinstance(backbone, nn.Module)
     states = layer_states(backbone, x, folder, VIEWS if can_be_viewed(x) else 0)
     rows = side_by_side(lambda i: measures(states, i), range(len(states.names)))
     arrays = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in rows[0]}
