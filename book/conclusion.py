@@ -93,8 +93,8 @@ findings.in_plain_words(questions)
 # - **You train the network yourself.** Read the last layer. In three benchmarks we found no gain from reading more, and one
 #   loss ([Fashion-MNIST](fashion_mnist.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
 # - **Your network is frozen.** Do not trust its last layer: on three encoders a layer before it was ahead by 3 to 10 points
-#   ([layer by layer](layer_by_layer.ipynb)). Best is not to choose: one linear probe of all layers, or a mix of them with fixed
-#   weights, won on text and vision transformers, and attention over layers was not shown to be better
+#   ([layer by layer](layer_by_layer.ipynb)). Better not choose: one linear probe of all layers, or a mix of them with fixed
+#   weights, was ahead of the last layer on texts and images, and attention over layers was not shown to be better
 #   ([a frozen transformer](frozen_transformer.ipynb), [attentive layer fusion](fusion.ipynb)). If it must be one layer: the
 #   one with the least InfoNCE without labels, a cross-validated probe with 250 or more
 #   ([choosing a layer](choosing_a_layer.ipynb)). Where a question is about *where* things are, read all tokens.

@@ -103,7 +103,7 @@ def test_findings_say_what_was_planted() -> None:
         "lidar": OverLayers(0.3, np.zeros(9), 0.0, 0.5, 0.2),
     }
     found = layer_by_layer.findings_of(ahead, of, {"dime": 0.04, "lidar": 0.4})
-    answers = ["Yes", "No: the same within ±0.5 points", "Undecided", "No: worse", "Yes", "Not shown"]
+    answers = ["Yes", "No: the same within ±0.5 points", "Undecided", "No: less accurate", "Yes", "Not shown"]
     assert [one.answer for one in found] == answers
     assert found[4].measured == "mean rank correlation +0.70, walks reach +0.50 in 5 %, 9 tasks on encoders"
     assert "A +5.5, B +0.0" in (layer_by_layer.headline(ahead) or "")

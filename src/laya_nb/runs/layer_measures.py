@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from laya_nb.analysis.representation import unbiased_cka
 from laya_nb.data import catalog
 from laya_nb.features import encoders
 from laya_nb.features.encoders import Encoder
-from laya_nb.features.layer_states import layer_states, measures
+from laya_nb.features.layer_states import LayerStates, layer_states, measures
 from laya_nb.runs.store import Result, ResultStore
 from laya_nb.runs.train import provenance
 from laya_nb.support import paths
@@ -56,11 +56,16 @@ def measured(network: Encoder, dataset: str, views: int, examples: int, seed: in
     folder = paths.cache() / "features" / dataset / f"{network.name}-layers"
     states = layer_states(network, inputs[:examples], folder, views, seed)
     chosen = averaged(states.names)
-    rows = side_by_side(lambda i: measures(states, i), chosen)
-    names = dict.fromkeys(name for row in rows for name in row)
-    arrays = {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float32) for name in names}
+    arrays = by_name(states, chosen)
     cka = side_by_side(lambda i: [unbiased_cka(states.rows[i], states.rows[j]) for j in chosen], chosen)
     return arrays | {"cka": np.array(cka, dtype=np.float32)}
+
+
+def by_name(states: LayerStates, chosen: Sequence[int]) -> dict[str, np.ndarray]:
+    """`measures` of some hidden states, (L,) float32 each, NaN where a hidden state has none."""
+    rows = side_by_side(lambda i: measures(states, i), chosen)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float32) for name in names}
 
 
 def averaged(names: tuple[str, ...]) -> list[int]:

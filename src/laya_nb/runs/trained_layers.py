@@ -2,19 +2,17 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from laya_nb.data import Dataset
 from laya_nb.data.views import can_be_viewed
-from laya_nb.features.layer_states import layer_states, measures
+from laya_nb.features.layer_states import layer_states
 from laya_nb.heads import DepthClassifier
-from laya_nb.runs.layer_measures import EXAMPLES, VIEWS
+from laya_nb.runs.layer_measures import EXAMPLES, VIEWS, by_name
 from laya_nb.runs.layer_probes import right_of_probes
 from laya_nb.runs.measurements import measurement
 from laya_nb.support import paths
-from laya_nb.support.threads import side_by_side
 
 PROBED = 2000  # training examples that probes of layers are fitted to, and test examples that judge them
 
@@ -30,8 +28,7 @@ def trained_layers(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     folder = paths.cache() / "features" / "trained_layers" / dataset.name
     assert isinstance(backbone, nn.Module)
     states = layer_states(backbone, x, folder, VIEWS if can_be_viewed(x) else 0)
-    rows = side_by_side(lambda i: measures(states, i), range(len(states.names)))
-    arrays = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in rows[0]}
+    arrays = by_name(states, range(len(states.names)))
     with torch.no_grad():
         train, test = ([h.numpy() for h in backbone(part.x[:PROBED])] for part in (dataset.train, dataset.test))
     labels = dataset.train.y[:PROBED].numpy(), dataset.test.y[:PROBED].numpy()

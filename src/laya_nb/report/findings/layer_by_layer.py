@@ -7,7 +7,7 @@ import numpy as np
 from laya_nb.analysis.layer_choice import OverLayers
 from laya_nb.analysis.statistics import LEVEL, Comparison
 from laya_nb.report.figures.layers import TITLES
-from laya_nb.report.findings.base import Finding, as_number
+from laya_nb.report.findings.base import Finding, as_number, more_accurate
 
 
 def findings_of(
@@ -25,7 +25,7 @@ def findings_of(
             f"{encoder}: best layer - last",
             f"{encoder}: is the best layer better than the last?",
             f"{comparison.difference:+.1f} points, {comparison.difference.n} tasks",
-            _better(comparison),
+            more_accurate(comparison),
             **as_number(comparison),
         )
         for encoder, comparison in ahead.items()
@@ -51,15 +51,3 @@ def headline(ahead: Mapping[str, Comparison]) -> str | None:
     gains = ", ".join(f"{encoder} {of.difference.mean:+.1f}" for encoder, of in ahead.items())
     mean = np.mean([of.difference.mean for of in ahead.values()])
     return f"The best layer of a frozen encoder is {mean:.1f} points ahead of its last, on average over tasks ({gains})"
-
-
-def _better(comparison: Comparison) -> str:
-    match comparison.verdict():
-        case "equivalent":
-            return f"No: the same within ±{comparison.margin:g} points"
-        case "higher":
-            return "Yes"
-        case "lower":
-            return "No: worse"
-        case _:
-            return "Undecided"
