@@ -109,9 +109,9 @@ def test_tables_of_probes() -> None:
 def test_names_of_tasks_and_tokens() -> None:
     from laya_nb.data import tasks, text_tasks
 
-    assert set(task_names.TITLES) == {*tasks.TASKS, *text_tasks.TASKS}
-    assert len(set(task_names.TITLES.values())) == len(tasks.TASKS) + len(text_tasks.TASKS)
-    assert task_names.title("imdb") == "imdb"
+    assert set(task_names.TITLES) == {*tasks.TASKS, *text_tasks.TASKS, "imdb"}
+    assert len(set(task_names.TITLES.values())) == len(tasks.TASKS) + len(text_tasks.TASKS) + 1
+    assert task_names.title("another") == "another"
     assert task_names.chance("world/size") == pytest.approx(100 / 3)
     assert task_names.chance("tense") == 50
     names = [f"block{i}:{kind}" for i in range(4) for kind in ("cls", "ap")]

@@ -47,6 +47,8 @@ class LanguageConfig:
         weight_decay: of all parameters, as AdamW does it.
         clip_norm: the largest norm of a step's gradient; a longer one is shortened.
         seed: of the initial weights and of the order of the sequences.
+        bfloat16: matrix products in that precision, the weights stay float32. On two cores that have instructions for
+            it (AVX512-BF16, AMX) a step takes 0.4 times as long; on others it takes several times as long.
     """
 
     steps: int = 958
@@ -57,6 +59,7 @@ class LanguageConfig:
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     seed: int = 0
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "warm_up"):
@@ -229,7 +232,8 @@ class _Training:
         self.optimizer.zero_grad()
         value = 0.0
         for part in zip(x.split(_AT_ONCE), y.split(_AT_ONCE), strict=True):
-            share = _loss(self.model, *part) * (len(part[0]) / len(x))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+                share = _loss(self.model, *part) * (len(part[0]) / len(x))
             share.backward()
             value += share.item()
         if not math.isfinite(value):
@@ -288,4 +292,4 @@ def _as_tensor(stream: Stream) -> Tensor:
 
 def _loss(model: "GPT2LMHeadModel", x: Tensor, y: Tensor) -> Tensor:
     """The mean loss over tokens x, y (B, T)."""
-    return F.cross_entropy(model(input_ids=x).logits.flatten(0, 1), y.flatten())
+    return F.cross_entropy(model(input_ids=x).logits.flatten(0, 1).float(), y.flatten())
