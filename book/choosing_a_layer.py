@@ -56,7 +56,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
     subprocess.run(pip, check=True)
 
 # %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "image_examples": 60, "counts": [10, 30], "draws": 2, "heads": [], "shifted_heads": [], "shifted_images": "world/colour", "shifted_texts": [], "pairs": {}} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
-text_encoders: list[str] = ["minilm"]  # of laya_nb.features
+text_encoders: list[str] = ["minilm", "reviews_gpt"]  # of laya_nb.features
 image_encoders: list[str] = ["vit_s_saliency", "efficientnet_lite0"]  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
 text_tasks: list[str] = ["question", "number", "tense", "bigram_shift", "odd_word", "length", "place", "imdb", "library", "kind", "docs_number", "docs_bigram_shift", "docs_length"]  # of laya_nb.data.text_tasks
 image_tasks: list[str] = ["cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation", "world/count", "world/position", "world/orientation", "world/size", "world/colour", "world/shape"]  # of laya_nb.data.tasks
@@ -91,7 +91,7 @@ from laya_nb.runs.probes import PROBES, benchmark
 from laya_nb.statistics import compare, estimate, holm
 
 store = ResultStore()
-titles = {"minilm": "MiniLM", "vit_s_saliency": "ViT-S/14", "efficientnet_lite0": "EfficientNet"}
+titles = {"minilm": "MiniLM", "reviews_gpt": "Our decoder", "vit_s_saliency": "ViT-S/14", "efficientnet_lite0": "EfficientNet"}
 texts = [f"{task}@{text_examples}" for task in text_tasks]
 pictures = [f"{task}@{image_examples}" for task in image_tasks]
 data_of = dict.fromkeys(text_encoders, texts) | dict.fromkeys(image_encoders, pictures)

@@ -56,17 +56,18 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "control_tasks": ["world/size"], "control_encoders": ["vit_s_saliency+28px"], "image_sets": ["world/count"], "image_examples": 60, "dataset": "fashion_mnist_sample", "depth": 3, "width": 16, "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
-text_encoders: list[str] = ["minilm"]  # of laya_nb.features
+# %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "decoder_tasks": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "control_tasks": ["world/size"], "control_encoders": ["vit_s_saliency+28px"], "image_sets": ["world/count"], "image_examples": 60, "dataset": "fashion_mnist_sample", "depth": 3, "width": 16, "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+text_encoders: list[str] = ["minilm", "reviews_gpt"]  # of laya_nb.features
 image_encoders: list[str] = ["vit_s_saliency", "efficientnet_lite0"]  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
 text_tasks: list[str] = ["question", "number", "tense", "bigram_shift", "odd_word", "length", "place", "imdb", "library", "kind", "docs_number", "docs_bigram_shift", "docs_length"]  # of laya_nb.data.text_tasks
 image_tasks: list[str] = ["cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation", "world/count", "world/position", "world/orientation", "world/size", "world/colour", "world/shape"]  # of laya_nb.data.tasks
 control_tasks: list[str] = ["cifar10_jpeg", "world/count", "world/position", "world/orientation", "world/size", "world/colour", "world/shape"]  # of the image tasks, for networks with random weights
-control_encoders: list[str] = ["minilm", "efficientnet_lite0"]  # whose measures are shown with random weights, too
+control_encoders: list[str] = ["minilm", "reviews_gpt", "efficientnet_lite0"]  # whose measures are shown with random weights, too
 text_sets: list[str] = ["question", "kind"]  # tasks whose texts the figure of all measures shows
 image_sets: list[str] = ["cifar10_jpeg", "fashion_mnist"]  # likewise pictures
 text_examples: int = 1000  # training texts of each task, and as many test texts
 image_examples: int = 2000  # training pictures of each task, and as many test pictures
+decoder_tasks: list[str] = ["question", "tense", "bigram_shift", "number"]  # probed in the decoder while it learns; []: none
 dataset: str = "fashion_mnist"  # that networks are trained for; or "fashion_mnist_sample"
 depth: int = 8  # their hidden layers
 width: int = 128  # of each
@@ -90,7 +91,7 @@ from laya_nb.runs.layer_results import layer_results
 from laya_nb.statistics import compare, holm
 
 store = ResultStore()
-titles = {"minilm": "MiniLM", "vit_s_saliency": "ViT-S/14", "efficientnet_lite0": "EfficientNet"}
+titles = {"minilm": "MiniLM", "reviews_gpt": "Our decoder", "vit_s_saliency": "ViT-S/14", "efficientnet_lite0": "EfficientNet"}
 texts = [f"{task}@{text_examples}" for task in text_tasks]
 pictures = [f"{task}@{image_examples}" for task in image_tasks]
 data_of = dict.fromkeys(text_encoders, texts) | dict.fromkeys(image_encoders, pictures)
@@ -266,6 +267,8 @@ figures.against_known(np.log10(widths), found, 0 * widths, "log10 of the width",
 # ## Encoders, tasks and probes
 #
 # - **MiniLM** {cite}`minilm`, six blocks, trained for sentence embeddings.
+# - **A decoder of our own**, eight blocks and 8 million parameters, a language model of film reviews
+#   (its card: `data/encoders/reviews_gpt/README.md`).
 # - **A ViT-S/14** tuned for saliency and **EfficientNet-Lite0**, the two of [attentive layer fusion](fusion.ipynb).
 #
 # A layer is read as the mean over its tokens or positions, before any final norm. Measures and probes see these very
@@ -396,6 +399,44 @@ figures.measures_over_depth(by_encoder)
 # - **InfoNCE** is lowest at the ViT's layer 8 and rises again to the last. It can exceed $\log N$, 6.2 here: then views are
 #   confidently taken for those of other examples.
 # - **CKA** says where a network changes: the ViT's last two layers arrange examples alike, at 0.99.
+#
+# ## A decoder while it learns
+#
+# The paper's claims are about decoders: prompt entropy has a valley in their middle, and there the best layers are. Ours was
+# kept at eight points of its training, the first of them before it. How deep the valley is: the lower of the two ends less the
+# lowest block between them. It is 0 where there is none.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "ALT"}, "figure": {"caption": "Our decoder's blocks at eight points of its training: prompt entropy and curvature of 500 texts, and how far probes are from guessing to all right, as a mean over four tasks.", "name": "fig-decoder-training"}}
+from laya_nb.runs.through_training import through_training
+
+probed_on = [f"{task}@{text_examples}" for task in decoder_tasks]
+points = [result.arrays for result in through_training(probed_on[0], probed_on, store)] if probed_on else []
+guessing = np.array([[1 / classes(task)] for task in decoder_tasks])
+over = {
+    "prompt entropy, nats": [point["prompt_entropy"] for point in points],
+    "curvature, radians": [point["curvature"] for point in points],
+    "from guessing to all right": [((point["accuracy"] - guessing) / (1 - guessing)).mean(axis=0) for point in points],
+}
+tokens = np.array([point["tokens"][0] for point in points])
+figures.over_training(tokens, {title: np.array(rows) for title, rows in over.items()}) if points else None
+
+# %%
+def at_a_point(point, of_the_way):
+    """Of one point of the training: the loss, the valley, and where probes do best."""
+    entropy, best = point["prompt_entropy"], of_the_way.argmax()
+    return {
+        "million tokens": f"{point['tokens'][0] / 1e6:.2f}",
+        "loss per token": f"{point['validation_loss'][0]:.2f}",
+        "valley": f"{max(min(entropy[0], entropy[-1]) - entropy[1:-1].min(), 0):.2f}",
+        "lowest block": entropy.argmin() + 1,
+        "best block": best + 1,
+        "its lead over the last": f"{of_the_way[best] - of_the_way[-1]:.2f}",
+    }
+
+pd.DataFrame(map(at_a_point, points, over["from guessing to all right"])) if points else "no decoder"
+
+# %% [markdown]
+# PROSE
 #
 # ## Which measure goes with accuracy?
 #

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +27,7 @@ from laya_nb.heads import (
     LastLayerMLPHead,
     LAYAHead,
 )
-from laya_nb.runs import Run, doubts
+from laya_nb.runs import Run, anew, doubts
 from laya_nb.runs.train import model_for
 from laya_nb.training import TrainingConfig, fit
 
@@ -111,6 +112,19 @@ def test_where_nothing_is_usual_attention_is_as_far_away_as_can_be() -> None:
     assert (found[:3] == doubts.FARTHEST).all()
     assert (found[3:] < 100).all()
     assert detection.judge(found[3:], found[:3])["auroc"] == 1
+
+
+def test_attention_that_knows_the_mistakes_adds_to_confidence_and_a_copy_of_it_does_not() -> None:
+    for knows, least, most in ((True, 0.1, 0.7), (False, -0.01, 0.01)):
+        dataset = planted(
+            lambda confidence, wrong, knows=knows: (
+                (~wrong if knows else confidence).float()[:, None] * torch.tensor([2.0, 0, 0])
+            )
+        )
+        values = doubts.errors(PLANTED, dataset)
+        assert least < values["attention entropy/gain in auroc"] < most
+        assert least < values["attention entropy/gain in log-loss"] < most
+        assert "max softmax/gain in auroc" not in values
 
 
 # --- confidence
@@ -248,3 +262,47 @@ def test_vim_looks_where_hidden_states_can_be_at_all() -> None:
     assert 64 - residual.outside.shape[1] == (8 + 8 + 2) // 2  # two layers, and a bias of each
     lengths = np.linalg.norm((seen.read - residual.origin) @ residual.outside, axis=1)
     assert lengths.std() > 1e-3
+
+
+# --- networks that are trained anew
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
+    protocol = TrainingConfig(batch_size=50, max_epochs=6, learning_rate=3e-3, patience=None, validation=0.0)
+    monkeypatch.setattr(anew, "PROTOCOL", protocol)
+    return protocol
+
+
+def test_classes_that_were_left_out_are_strange(short: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, dataset, _ = trained("laya")
+    asked: list[tuple[Dataset, Tensor]] = []
+    judge = doubts.judge_strangers
+
+    def watched(model: DepthClassifier, known: Dataset, strange: dict[str, Tensor]) -> dict[str, float]:
+        assert model.head.num_classes == len(known.classes) == 6
+        asked.append((known, strange["left-out classes"]))
+        return judge(model, known, strange)
+
+    monkeypatch.setattr(doubts, "judge_strangers", watched)
+    values = doubts.left_out(model, dataset)
+    assert {name.split("/")[0] for name in values} == {"left-out classes"}
+    assert max(value for name, value in values.items() if name.endswith("/auroc")) > 0.6
+    ((known, strange),) = asked
+    assert len(known.test.y) + len(strange) == len(dataset.test.y)
+    assert model.head.num_classes == 8
+    with pytest.raises(ValueError, match="two classes can be left out of at least four, and 'few' has 3"):
+        doubts.left_out(model, replace(held_out(dataset, [0, 1, 2, 3, 4])[0], name="few"))
+
+
+def test_flipped_labels_are_found_by_their_loss(short: TrainingConfig) -> None:
+    model, dataset, _ = trained("laya")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    values = doubts.mislabelled(model, dataset)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert values["accuracy"] > 0.6
+    assert values["loss/auroc"] > 0.85
+    assert values["loss/found"] > 0.4
+    for name in ("max softmax", "attention entropy", "attention distance"):
+        assert 0 <= values[f"{name}/found"] < values["loss/found"]
+    assert values == doubts.mislabelled(model, dataset)

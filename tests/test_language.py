@@ -99,6 +99,16 @@ def test_it_learns(small: Corpus, trained: tuple[Path, list[Checkpoint]]) -> Non
         assert one.validation_loss_per_byte * small.validation.size == pytest.approx(total)
 
 
+def test_bfloat16_learns_as_well(small: Corpus, trained: tuple[Path, list[Checkpoint]]) -> None:
+    """Products are rounded, so other weights come out, kept apart; what is learnt is nearly the same."""
+    folder, kept = train(small, replace(CONFIG, bfloat16=True), SHAPE)
+    assert folder != trained[0]
+    ours, theirs = ([one.validation_loss for one in of] for of in (kept, trained[1]))
+    assert ours[0] == theirs[0]  # losses are taken in full precision
+    assert ours[-1] != theirs[-1]
+    assert ours == pytest.approx(theirs, rel=0.01)
+
+
 def test_the_loss_is_that_of_every_token(small: Corpus, trained: tuple[Path, list[Checkpoint]]) -> None:
     """Sequence by sequence, by hand: the last one is shorter, and no token is left out or counted twice."""
     folder, kept = trained

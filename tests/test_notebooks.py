@@ -73,7 +73,8 @@ def test_chapter_trains_at_tiny_parameters(name: str, execute: Any, cache: Path)
         assert set(small["seeds"]) <= {run["seed"] for run in runs if run["dataset"].startswith(small["dataset"])}
     drawn = [o for cell in executed.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
     figures = [cell for cell in executed.cells if "figure" in cell.metadata.get("mystnb", {})]
-    left_out = small.get("vision") == []  # probes of a vision transformer take minutes: their figure is not drawn
+    # Probes of a vision transformer take minutes, a decoder's training an hour: their figures are not drawn.
+    left_out = small.get("vision") == [] or small.get("decoder_tasks") == []
     assert len(drawn) == len(figures) - left_out
     assert figures or name == "conclusion"  # a table and advice
 

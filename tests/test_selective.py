@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laya_nb.analysis.attention import auroc
-from laya_nb.analysis.selective import accuracy_at, augrc, aurc, auroc_given, excess_aurc, like_confidence
+from laya_nb.analysis.selective import (
+    accuracy_at,
+    augrc,
+    aurc,
+    auroc_given,
+    excess_aurc,
+    gain_given,
+    like_confidence,
+)
 
 rng = np.random.default_rng(0)
 
@@ -74,3 +82,24 @@ def test_bad_input_is_named() -> None:
     for coverage in (0.0, 0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="leave an example of 3, got"):
             accuracy_at(np.zeros(3), np.zeros(3, dtype=bool), coverage)
+
+
+def test_what_a_doubt_adds_to_another() -> None:
+    """Half of the risk is in the known doubt, half in another: nothing is gained from a copy, however stretched, or
+    from noise; what the other one adds is close to what the true risks say."""
+    known, other, noise = rng.random((3, 20_000))
+    risk = 0.5 * known**2 + 0.5 * other**2
+    wrong = rng.random(20_000) < risk
+    for nothing in (known, np.exp(9 * known), noise):
+        gained = gain_given(nothing, known, wrong)
+        assert gained == pytest.approx({"auroc": 0, "log_loss": 0}, abs=2e-3)
+    gained = gain_given(-1 / (other + 0.1), known, wrong)
+    assert gained["auroc"] == pytest.approx(auroc(risk, wrong) - auroc(known, wrong), abs=0.01)
+    at_known = 0.5 * known**2 + 0.5 / 3  # the mean over the other
+    losses = [-np.log(np.where(wrong, p, 1 - p)).mean() for p in (at_known, risk)]
+    assert gained["log_loss"] == pytest.approx(losses[0] - losses[1], abs=0.005)
+
+
+def test_without_a_mistake_in_either_half_nothing_is_gained() -> None:
+    doubt, wrong = np.arange(10.0), np.zeros(10, dtype=bool)
+    assert np.isnan(list(gain_given(doubt, doubt, wrong).values())).all()

@@ -59,7 +59,7 @@ FINDINGS = [
 
 
 def wrong_answers(finding: Row) -> list[str]:
-    """The answers that contradict the intervals beside them: one, or one for each kind of task, parted by semicolons."""
+    """The answers that contradict the intervals beside them: one, or one for each kind of task, with semicolons."""
     if "] points" not in finding["measured"]:
         return []
     wrong = []

@@ -13,10 +13,8 @@ from chapter_front import front
 from laya_nb.analysis.ngrams import KneserNey
 from laya_nb.backbones import gpt
 from laya_nb.data import corpus
-from laya_nb.training.language import LanguageConfig, train
+from laya_nb.training.language import BOOK, train
 from laya_nb.training.publication import publish
-
-PASSES = 3  # over the reviews
 
 
 def main() -> None:
@@ -24,11 +22,10 @@ def main() -> None:
     print(f"{reviews.train.predicted:,} tokens to train on, {reviews.validation.predicted:,} to validate", flush=True)
     ngrams = KneserNey(reviews.train.tokens, 5, reviews.vocabulary_size).loss(reviews.validation.tokens)
     print(f"5-grams: {ngrams:.4f} per token, {reviews.validation.per_byte(ngrams):.4f} per byte", flush=True)
-    config = LanguageConfig(steps=PASSES * LanguageConfig.steps, bfloat16=True)
-    folder, kept = train(reviews, config)
+    folder, kept = train(reviews, BOOK)
     for one in kept:
         print(f"step {one.step}: {one.validation_loss:.4f} per token, {one.validation_loss_per_byte:.4f} per byte")
-    publish(reviews, folder, kept, config, ngrams, torch.get_num_threads(), ROOT / "data" / gpt.PUBLISHED)
+    publish(reviews, folder, kept, BOOK, ngrams, torch.get_num_threads(), ROOT / "data" / gpt.PUBLISHED)
     front()  # the list of published files' checksums
     print(f"published in data/{gpt.PUBLISHED}; the checkpoints are in {folder}")
 

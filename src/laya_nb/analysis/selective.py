@@ -5,8 +5,13 @@ is given is the mean over all orders of them.
 """
 
 import numpy as np
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
 
 from laya_nb.analysis.attention import auroc
+from laya_nb.support import seeds
 
 
 def aurc(doubt: np.ndarray, wrong: np.ndarray) -> float:
@@ -55,6 +60,38 @@ def auroc_given(doubt: np.ndarray, wrong: np.ndarray, groups: np.ndarray) -> flo
         if weight:
             total, pairs = total + weight * auroc(score[here], mistaken[here]), pairs + weight
     return total / pairs if pairs else float("nan")
+
+
+def gain_given(doubt: np.ndarray, known: np.ndarray, wrong: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """What a doubt adds to another one that is known already.
+
+    A logistic model of mistakes reads smooth curves (cubic splines) of `known`; a second one reads those of both. Each
+    is fitted on one random half of the examples and judged on the other, and the other way round. Doubts count by their
+    ranks: a score that is stretched adds the same.
+
+    Args:
+        known: the other doubt, (N,): for instance less the maximum softmax.
+        seed: of the halves.
+
+    Returns:
+        "auroc" and "log_loss" (nats for each example, above 0: better) that are gained; NaN if a half has no mistake or
+        no right answer.
+    """
+    new, mistaken = _checked(doubt, wrong)
+    old, _ = _checked(known, wrong)
+    halves = np.array_split(seeds.numpy_generator(seed, "halves for logistic models").permutation(len(old)), 2)
+    if any(len(np.unique(mistaken[half])) < 2 for half in halves):
+        return {"auroc": float("nan"), "log_loss": float("nan")}
+    ranks = np.stack([stats.rankdata(score) / len(score) for score in (old, new)], axis=1)
+    found = np.empty((2, 2, len(old)))  # alone and both; probability and loss of each example
+    for fitted, judged in (halves, halves[::-1]):
+        for row, columns in enumerate(([0], [0, 1])):
+            model = make_pipeline(SplineTransformer(n_knots=5), LogisticRegression(C=10.0, max_iter=1000))
+            model.fit(ranks[fitted][:, columns], mistaken[fitted])
+            p = model.predict_proba(ranks[judged][:, columns])[:, 1]
+            found[row, 0, judged], found[row, 1, judged] = p, -np.log(np.where(mistaken[judged], p, 1 - p))
+    gained = [auroc(found[1, 0, half], mistaken[half]) - auroc(found[0, 0, half], mistaken[half]) for half in halves]
+    return {"auroc": float(np.mean(gained)), "log_loss": float((found[0, 1] - found[1, 1]).mean())}
 
 
 def like_confidence(confidence: np.ndarray, groups: int) -> np.ndarray:

@@ -11,15 +11,17 @@ import numpy as np
 import torch
 from scipy import special
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from laya_nb.analysis import detection, selective
-from laya_nb.analysis.attention import entropy
+from laya_nb.analysis.attention import auroc, entropy
 from laya_nb.analysis.calibration import calibration
 from laya_nb.data import Dataset, Examples
-from laya_nb.data.strangers import KINDS, strangers
+from laya_nb.data.strangers import KINDS, flipped_labels, held_out, strangers
 from laya_nb.heads import DepthClassifier, Head
+from laya_nb.runs.anew import train_anew
 from laya_nb.runs.measurements import measurement
-from laya_nb.runs.new_heads import some
+from laya_nb.runs.new_heads import own_seed, some
 from laya_nb.support import seeds
 from laya_nb.training import predict
 from laya_nb.training.predict import EVALUATION_BATCH, Predictions
@@ -28,6 +30,7 @@ FITTED_ON = 10_000  # training examples that say what is usual
 JUDGED_ON = 5_000  # test examples, and as many strangers of each kind
 GROUPS = 50  # of like confidence
 COVERAGES = (80, 90, 95)  # in percent
+FLIPPED = 0.05  # of the training labels
 FARTHEST = float(np.finfo(np.float32).max)  # where nothing is usual; not infinite, which scikit-learn refuses
 RANK = 1e-5  # a direction that hidden states fill has at least this share of the length of the fullest one
 
@@ -49,8 +52,10 @@ def errors(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
 
     For each score: "SCORE/auroc", of mistakes; "SCORE/auroc within class", among examples of one predicted class;
     "SCORE/auroc within confidence", among those of one of 50 groups of like maximum softmax; "SCORE/aurc" and
-    "SCORE/augrc", where lower is better; "SCORE/accuracy at 80", and 90 and 95, percent of coverage. The first three
-    are NaN where no two examples can be compared, one right and one wrong. All of them: `analysis.selective`.
+    "SCORE/augrc", where lower is better; "SCORE/accuracy at 80", and 90 and 95, percent of coverage; and for all but
+    the first score "SCORE/gain in auroc" and "SCORE/gain in log-loss", what it adds to a logistic model of mistakes
+    that knows the maximum softmax (`gain_given`). The first three are NaN where no two examples can be compared, one
+    right and one wrong. All of them: `analysis.selective`.
     """
     found = predict(model, dataset.test.x)
     logits, guesses = found.logits.numpy(), found.labels.numpy()
@@ -68,6 +73,9 @@ def errors(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
             f"{name}/augrc": selective.augrc(doubt, wrong),
         }
         values |= {f"{name}/accuracy at {c}": selective.accuracy_at(doubt, wrong, c / 100) for c in COVERAGES}
+        if name != "max softmax":
+            gained = selective.gain_given(doubt, doubts["max softmax"], wrong)
+            values |= {f"{name}/gain in auroc": gained["auroc"], f"{name}/gain in log-loss": gained["log_loss"]}
     return values
 
 
@@ -101,6 +109,54 @@ def strangeness(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
         known = ", ".join(map(repr, KINDS))
         raise ValueError(f"there are no strangers to {dataset.name!r}, only to {known}; judge_strangers takes your own")
     return judge_strangers(model, dataset, {kind: strangers(dataset.name, kind, JUDGED_ON) for kind in kinds})
+
+
+@measurement(version=1)
+def left_out(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
+    """`judge_strangers` on the nearest kind: test examples of two classes that a network of the model's shape, trained
+    anew on the others (`anew.train_anew`), has never seen. Which two comes from the model's seed.
+
+    Keys begin with "left-out classes/".
+
+    Raises:
+        ValueError: for fewer than four classes, and from `train_anew`.
+    """
+    seed, count = own_seed(model), len(dataset.classes)
+    if count < 4:
+        raise ValueError(f"two classes can be left out of at least four, and {dataset.name!r} has {count}")
+    classes = seeds.numpy_generator(seed, "left-out classes").permutation(count)[:2].tolist()
+    known, strange = held_out(dataset, classes)
+    return judge_strangers(train_anew(model, known, seed), known, {"left-out classes": strange})
+
+
+@measurement(version=1)
+def mislabelled(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
+    """How well scores find the training labels that were flipped, 5 % of them, before a network of the model's shape
+    was trained on them (`anew.train_anew`).
+
+    Scores, higher for the more suspicious: "loss", the cross-entropy at the label that is given; "max softmax" and
+    "attention entropy" as in `errors`; "attention distance" from what is usual in the class that the label names. For
+    each "SCORE/auroc", and "SCORE/found", the share of flipped labels among the 5 % most suspicious examples: .05 for a
+    score that knows nothing. "accuracy" is that on the test part.
+    """
+    seed = own_seed(model)
+    flawed, flipped = flipped_labels(dataset, FLIPPED, seed)
+    network = train_anew(model, flawed, seed)
+    found, y = predict(network, flawed.train.x), flawed.train.y
+    assert found.attention is not None
+    attention, labels = found.attention.numpy(), y.numpy()
+    scores = {
+        "loss": F.cross_entropy(found.logits, y, reduction="none").numpy(),
+        "max softmax": detection.max_softmax(found.logits.numpy()),
+        "attention entropy": entropy(attention),
+        "attention distance": detection.UsualWeights(attention, labels)(attention, labels),
+    }
+    count, is_flipped = int(flipped.sum()), flipped.numpy()
+    values = {"accuracy": float((predict(network, dataset.test.x).labels == dataset.test.y).float().mean())}
+    for name, score in scores.items():
+        values[f"{name}/auroc"] = auroc(score, is_flipped)
+        values[f"{name}/found"] = float(is_flipped[np.argsort(-score, kind="stable")[:count]].mean())
+    return values
 
 
 def judge_strangers(model: DepthClassifier, dataset: Dataset, strange: Mapping[str, Tensor]) -> dict[str, float]:

@@ -24,11 +24,11 @@ from laya_nb.backbones import MLP, FrozenFeatures, LayerSelection
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, Head, HeadOutput, LAYAHead
 from laya_nb.runs import catalog, probes
-from laya_nb.runs.faithfulness import D_STAR
+from laya_nb.runs.anew import PROTOCOL, draw_anew, heads_like
 from laya_nb.runs.measurements import measurement
 from laya_nb.runs.new_heads import head_seed, hidden_dataset, own_seed, select, some, train_head
 from laya_nb.runs.pruning import REPEATS, _inputs, _interleaved
-from laya_nb.support import keras_defaults, seeds
+from laya_nb.support import seeds
 from laya_nb.training import NonFiniteLoss, TrainingConfig
 from laya_nb.training.fit import batch_sizes
 from laya_nb.training.optimizer import Adam
@@ -38,7 +38,7 @@ EXAMPLES = 5000  # test examples whose exits are kept
 LEARN_FROM = 20_000  # training examples from which heads on prefixes are trained
 GATE_FROM = 5000  # training examples to which the gates are fitted
 GATE_PENALTY = 300.0  # of the ridge regressions, on standardised hidden states
-JOINT = TrainingConfig(learning_rate=1e-3, max_epochs=12, patience=None, final_learning_rate=1e-5)
+JOINT = replace(PROTOCOL, validation=TrainingConfig.validation)
 """How a network with all its exits is trained. The share for validation is set aside, as for the model, but not used:
 both learn from as many examples."""
 
@@ -87,7 +87,7 @@ def prefix_heads(model: DepthClassifier, states: Dataset, ends: Sequence[int]) -
         states: its hidden states, as `hidden_dataset` gives them.
         ends: as `prefixes` gives them.
     """
-    heads = _untrained(model, ends[:-1])
+    heads = heads_like(model, ends[:-1])
     for head, end in zip(heads, ends, strict=False):
         train_head(head, select(states, model.head.in_dims, range(end)), head_seed(model))
     return heads
@@ -132,14 +132,14 @@ def train_jointly(model: DepthClassifier, dataset: Dataset, protocol: TrainingCo
         NonFiniteLoss: at the end of the first epoch whose last loss is not finite.
     """
     seed = own_seed(model)
-    network = Exits(copy.deepcopy(model.backbone), _untrained(model, prefixes(model, dataset)))
+    network = Exits(copy.deepcopy(model.backbone), heads_like(model, prefixes(model, dataset)))
     trained = [parameter.requires_grad for parameter in network.backbone.parameters()]
     if not trained or not all(trained):
         raise ValueError(
             f"{type(model.backbone).__name__} is frozen, as a whole or in part, and exits are trained jointly with a "
             "backbone that learns; `prefix_exits` takes frozen ones"
         )
-    _draw_anew(network.train(), seed)
+    draw_anew(network.train(), seed)
     x, y = dataset.split(seed, protocol.validation).train
     sizes, order_stream = batch_sizes(len(y), protocol.batch_size), seeds.generator(seed, "batch order")
     optimizer, done, loss = Adam(network.parameters(), protocol.learning_rate), 0, torch.zeros(())
@@ -183,7 +183,7 @@ def exit_cost(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     first = getattr(model.backbone if encoder is None else encoder, "first", None)
     if first is None or isinstance(model.backbone, LayerSelection):
         raise ValueError(f"{type(model.backbone).__name__} cannot end early: it has no method `first`")
-    heads: list[Head] = [*_untrained(model, ends[:-1]), model.head]  # what a head costs does not depend on its weights
+    heads: list[Head] = [*heads_like(model, ends[:-1]), model.head]  # what a head costs does not depend on its weights
     last = len(ends) - 1
     networks = [Exits(first(end), heads[: k + 1]).eval() for k, end in enumerate(ends)]
     networks += [Exits(first(end), [head]).eval() for end, head in zip(ends, heads, strict=True)]
@@ -253,28 +253,6 @@ def _left(network: Exits, tests: int, x: Any) -> Tensor:
     for output in outputs[:tests]:
         bool((output.logits.softmax(dim=1).amax(dim=1) < 1).all())  # whether to go on is read, not only computed
     return outputs[-1].logits.argmax(dim=1)
-
-
-def _untrained(model: DepthClassifier, ends: Sequence[int]) -> list[LAYAHead]:
-    """LAYA heads on prefixes of the hidden states, with the settings of the model's own head where that is one."""
-    own, settings = model.head, dict[str, Any](d_star=D_STAR)
-    if isinstance(own, LAYAHead):
-        settings = {"d_star": own.classifier.in_features, "scorer_width": own.scorer[0].out_features}
-        settings |= {"temperature": own.temperature, "psi": "identity" if isinstance(own.psi, nn.Identity) else "mlp"}
-    with torch.random.fork_rng(devices=[]):  # a constructor draws weights, and no caller's draws may change
-        return [LAYAHead(own.in_dims[:end], own.num_classes, **settings) for end in ends]
-
-
-def _draw_anew(network: nn.Module, seed: int) -> None:
-    """All weights as before training, drawn from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.stream_seed(seed, "initialisation"))
-        for module in network.modules():
-            if callable(reset := getattr(module, "reset_parameters", None)):
-                reset()  # of norms too, which keras_defaults leaves as they are
-            elif any(True for _ in module.parameters(recurse=False)):
-                raise ValueError(f"{type(module).__name__} has weights, and no `reset_parameters` to draw them anew")
-    keras_defaults.glorot_(network, seeds.generator(seed, "initialisation"))
 
 
 @torch.inference_mode()

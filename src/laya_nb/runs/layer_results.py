@@ -20,7 +20,7 @@ DOCUMENTATION = ("library", "kind", "docs_number", "docs_bigram_shift", "docs_le
 WORLD = tuple(f"world/{asked}" for asked in ("count", "position", "orientation", "size", "colour", "shape"))
 IMAGES = ("cifar10_jpeg", "cifar10_coarse", "fashion_mnist", "letters", "rendering", "rotation", *WORLD)
 BOOK = {
-    "texts": {"minilm": [f"{task}@1000" for task in REVIEWS + DOCUMENTATION]},
+    "texts": {encoder: [f"{task}@1000" for task in REVIEWS + DOCUMENTATION] for encoder in ("minilm", "reviews_gpt")},
     "images": {encoder: [f"{task}@2000" for task in IMAGES] for encoder in ("vit_s_saliency", "efficientnet_lite0")},
 }
 """By kind and encoder, the data sets of the chapters on single layers."""
@@ -163,7 +163,7 @@ def weights_by_layer(encoder: str, result: Result) -> np.ndarray:
 
 def classes(task: str) -> int:
     """How many classes a task has: they are balanced."""
-    if task in ("imdb"):
+    if task == "imdb":
         return 2
     return len((text_tasks if task in text_tasks.TASKS else tasks).task(task).classes)
 

@@ -14,31 +14,30 @@ from laya_nb.features.encoders import REVIEWS_GPT
 from laya_nb.runs.layer_measures import EXAMPLES, kept, measured
 from laya_nb.runs.layer_probes import right_by_layer
 from laya_nb.runs.store import Result, ResultStore
-from laya_nb.training.language import Checkpoint, LanguageConfig, train
+from laya_nb.training.language import BOOK, Checkpoint, LanguageConfig, train
 
 VERSION = 1  # of what is computed
 VIEWS = 2
 
 
 def through_training(
-    dataset: str, tasks: Sequence[str], store: ResultStore, config: LanguageConfig | None = None
+    dataset: str, tasks: Sequence[str], store: ResultStore, config: LanguageConfig = BOOK
 ) -> list[Result]:
     """A result for each checkpoint that is kept of the language model's training, from the untrained model on.
 
     Arrays: those of `layer_measures`, with two views; "accuracy" (len(tasks), L), of a probe of each layer; "tokens"
     and "validation_loss" (1,). What the store has is read there. For the rest the checkpoints are needed: where they
-    are not in the cache the model is trained again, which takes more than an hour on two cores.
+    are not in the cache the model is trained again, which takes an hour or several on two cores.
 
     Args:
         dataset: whose test part is measured: "question@1000".
         tasks: data sets that the probes are of.
         store: where results are looked for and saved.
-        config: of the training; the book's, by default.
+        config: of the training.
 
     Raises:
         DataError, OSError: from `training.language.train`.
     """
-    config = config or LanguageConfig()
 
     @cache
     def trained() -> tuple[Path, str, dict[int, Checkpoint]]:

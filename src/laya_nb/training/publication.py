@@ -26,7 +26,7 @@ training.
 per token; an end of text stands before each review |
 | training | {tokens:,} tokens seen, {passes:.1f} passes over {predicted:,}; AdamW, learning rate {learning_rate:g} \
 after {warm_up} steps of warm-up, then a cosine to {final_share:.0%} of it, weight decay {weight_decay:g}, gradients \
-clipped at {clip_norm:g}, {steps:,} steps of {batch_size} sequences, float32, seed {seed} |
+clipped at {clip_norm:g}, {steps:,} steps of {batch_size} sequences, {precision}, seed {seed} |
 | time | {minutes:.0f} minutes on {threads} threads of a CPU, without validation |
 
 ## How good it is
@@ -95,6 +95,7 @@ def publish(
         predicted=corpus.train.predicted,
         minutes=last.seconds / 60,
         threads=threads,
+        precision="weights in float32, matrix products in bfloat16" if config.bfloat16 else "float32",
         held_out=corpus.validation.texts,
         held_out_size=corpus.validation.size,
         loss=last.validation_loss,
