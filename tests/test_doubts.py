@@ -115,12 +115,14 @@ def test_where_nothing_is_usual_attention_is_as_far_away_as_can_be() -> None:
 
 
 def test_attention_that_knows_the_mistakes_adds_to_confidence_and_a_copy_of_it_does_not() -> None:
-    for knows, least, most in ((True, 0.1, 0.7), (False, -0.01, 0.01)):
-        dataset = planted(
-            lambda confidence, wrong, knows=knows: (
-                (~wrong if knows else confidence).float()[:, None] * torch.tensor([2.0, 0, 0])
-            )
-        )
+    def knows(confidence: Tensor, wrong: Tensor) -> Tensor:
+        return (~wrong)[:, None] * torch.tensor([2.0, 0, 0])
+
+    def repeats(confidence: Tensor, wrong: Tensor) -> Tensor:
+        return confidence[:, None] * torch.tensor([2.0, 0, 0])
+
+    for attention, least, most in ((knows, 0.1, 0.7), (repeats, -0.01, 0.01)):
+        dataset = planted(attention)
         values = doubts.errors(PLANTED, dataset)
         assert least < values["attention entropy/gain in auroc"] < most
         assert least < values["attention entropy/gain in log-loss"] < most

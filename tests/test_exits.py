@@ -243,6 +243,17 @@ def test_leaving_costs_the_layers_so_far_and_all_their_heads(trained: DepthClass
     assert (found["batch"], found["threads"]) == (256, 1)
 
 
+def test_the_time_of_those_that_leave_and_of_the_whole(trained: DepthClassifier) -> None:
+    found = exits.leaving_time(trained, SAMPLE)
+    by_exit = {name: value.shape for name, value in found.items() if isinstance(value, np.ndarray)}
+    assert by_exit == dict.fromkeys(("left", "lost", "ms_1", "ms_many"), (2,))
+    assert ((found["left"] >= 0) & (found["left"] <= 1)).all()
+    assert (found["lost"] <= found["left"]).all()
+    assert (found["lost"] < 0.03).all()
+    assert found["whole/ms_1"] > found["whole/ms_many"] > 0
+    assert (found["ms_1"] > found["ms_many"]).all()
+
+
 def test_the_cost_of_a_frozen_network_is_that_of_its_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = MLP(784, (8, 8)).eval()
     monkeypatch.setattr(exits, "_inputs", lambda *_: (SAMPLE.test.x[:32], encoder))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from laya_nb.analysis import early_exit
 from laya_nb.analysis.attention import entropy
 from laya_nb.analysis.pruning import multiply_adds
 from laya_nb.backbones import MLP, FrozenFeatures, LayerSelection
@@ -36,6 +37,7 @@ from laya_nb.training.predict import EVALUATION_BATCH
 
 EXAMPLES = 5000  # test examples whose exits are kept
 LEARN_FROM = 20_000  # training examples from which heads on prefixes are trained
+RISK = 0.01  # that an exit may take
 GATE_FROM = 5000  # training examples to which the gates are fitted
 GATE_PENALTY = 300.0  # of the ridge regressions, on standardised hidden states
 JOINT = replace(PROTOCOL, validation=TrainingConfig.validation)
@@ -203,6 +205,41 @@ def exit_cost(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     return arrays | {"batch": float(many), "threads": float(torch.get_num_threads())}
 
 
+@measurement(version=1)
+def leaving_time(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
+    """How long an MLP takes for test inputs if those leave that one exit after layer k is sure of; arrays (K - 1,).
+
+    One half of the test part gives each exit the lowest threshold of confidence that keeps a risk of 1 % with
+    probability 95 % (`early_exit.threshold_with_guarantee`), the other half is timed: "left", the share that leaves;
+    "lost", the share that is wrong there and right at the end; "ms_1", milliseconds for 64 inputs, one after the other;
+    "ms_many", for `batch` inputs at once, out of which those are taken that leave (`leave`). "whole/ms_1" and
+    "whole/ms_many": the network as it is, on the same inputs. Medians of interleaved repeats.
+
+    Raises:
+        ValueError: from `leave`, `prefixes` and `threshold_with_guarantee`.
+    """
+    ends, test = prefixes(model, dataset), some(dataset.test, 2 * EXAMPLES)
+    heads = prefix_heads(model, hidden_dataset(model, dataset, LEARN_FROM), ends)
+    found = _kept(Exits(model.backbone, [*heads, model.head]), test)
+    half, x = len(test.y) // 2, test.x[len(test.y) // 2 :]
+    versions: list[Callable[[Any], object]] = [model.eval()]
+    left, lost = [], []
+    for k, head in enumerate(heads):
+        sure, answers = found["confidence"][:, [k]].astype(float), found["answers"][:, [k, -1]]
+        threshold = early_exit.threshold_with_guarantee(sure[:half], answers[:half], found["label"][:half], RISK)
+        taken = early_exit.exits(sure[half:], threshold)
+        left.append(1 - taken.mean())
+        lost.append(early_exit.lost(answers[half:], found["label"][half:], taken).mean())
+        ways = [head if i == k else None for i in range(len(heads))]
+        versions.append(partial(leave, model, ways, threshold=threshold))
+    one_by_one: list[Callable[[Any], object]] = [partial(_one_by_one, version) for version in versions]
+    times = {"ms_1": _interleaved(one_by_one, x[:64], REPEATS), "ms_many": _interleaved(versions, x[:256], REPEATS)}
+    values: dict[str, Any] = {"left": np.array(left, dtype=np.float32), "lost": np.array(lost, dtype=np.float32)}
+    for name, each in times.items():
+        values |= {name: np.array(each[1:], dtype=np.float32), f"whole/{name}": each[0]}
+    return values | {"batch": float(len(x[:256])), "threads": float(torch.get_num_threads())}
+
+
 @torch.inference_mode()
 def leave(
     model: DepthClassifier, prefix_heads: Sequence[Head | None], x: Tensor, threshold: float
@@ -245,6 +282,11 @@ def leave(
         if not len(rows):
             break
     return answers, taken
+
+
+def _one_by_one(version: Callable[[Any], object], x: Tensor) -> None:
+    for single in x.split(1):
+        version(single)
 
 
 def _left(network: Exits, tests: int, x: Any) -> Tensor:

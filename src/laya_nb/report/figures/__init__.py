@@ -12,6 +12,7 @@ from laya_nb.report.figures.ablations import (
     mean_weights,
 )
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
+from laya_nb.report.figures.doubts import auroc_map, reliability
 from laya_nb.report.figures.faithfulness import direct_and_total, one_prediction, pruning_curves, rankings_of_layers
 from laya_nb.report.figures.layers import (
     accuracy_over_depth,
@@ -52,6 +53,7 @@ __all__ = [
     "against_setting",
     "agreement_between_runs",
     "attention_on_images",
+    "auroc_map",
     "averaging_helps",
     "class_heatmaps",
     "collapse_map",
@@ -81,6 +83,7 @@ __all__ = [
     "pruning_curves",
     "rankings_of_layers",
     "regrets",
+    "reliability",
     "row_of_pictures",
     "same_images",
     "shared_by_runs",

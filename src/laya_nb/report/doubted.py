@@ -1,0 +1,122 @@
+"""Scores of doubt and strangeness as tables and comparisons: networks are questions of their own, seeds the units."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate, holm
+from laya_nb.runs.doubts import DETECTORS
+
+AMONG = {
+    "among all inputs": "auroc",
+    "among inputs of one predicted class": "auroc within class",
+    "among inputs of like confidence": "auroc within confidence",
+}
+"""Who is compared with whom, and the column's name behind "SCORE/"."""
+READINGS = {
+    "AUROC": "auroc",
+    "known flagged, where 95 % of strangers are": "known_flagged",
+    "strangers passed, where 95 % of known are": "strange_passed",
+}
+"""What `detection.judge` says of a score, as tables call it."""
+
+
+def networks(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each network's rows of a table of measurements (`report.networks.measured`), with the columns that it has."""
+    for network, group in table.groupby("network", sort=False):
+        yield str(network), group.dropna(axis=1, how="all")
+
+
+def above_chance(table: pd.DataFrame, score: str) -> dict[str, list[Estimate]]:
+    """By who is compared with whom, for each network, the AUROC of mistakes less that of chance, 0.5.
+
+    Args:
+        table: of `runs.doubts.errors`, a row per run.
+        score: one of `runs.doubts.DOUBTS`.
+    """
+    return {
+        title: [estimate(group[f"{score}/{what}"].to_numpy(dtype=float) - 0.5) for _, group in networks(table)]
+        for title, what in AMONG.items()
+    }
+
+
+def compared(
+    table: pd.DataFrame, first: str, second: str | None, margin: float, scale: float = 1.0
+) -> dict[str, Comparison]:
+    """By network, one column less another, paired by seed.
+
+    Args:
+        table: a row per run.
+        first, second: columns; None: nothing, so that the first is compared with 0.
+        margin: less is too small to matter, in the scaled unit.
+        scale: 100 makes percent of shares.
+    """
+    found = {}
+    for network, group in networks(table):
+        a = scale * group[first].to_numpy(dtype=float)
+        b = np.zeros(len(a)) if second is None else scale * group[second].to_numpy(dtype=float)
+        found[network] = compare(a, b, margin)
+    return found
+
+
+def two_heads(
+    laya: pd.DataFrame, other: pd.DataFrame, column: str, margin: float, scale: float = 1.0
+) -> dict[str, Comparison]:
+    """By network, a column of the runs with LAYA's head less the same of runs with another, paired by seed."""
+    theirs = dict(networks(other))
+    found = {}
+    for network, group in networks(laya):
+        a, b = (scale * of.sort_values("seed")[column].to_numpy(dtype=float) for of in (group, theirs[network]))
+        found[network] = compare(a, b, margin)
+    return found
+
+
+def kinds(group: pd.DataFrame) -> list[str]:
+    """The kinds of strangers that a network met, from the columns "KIND/SCORE/auroc"."""
+    return list(dict.fromkeys(column.split("/")[0] for column in map(str, group) if column.endswith("/auroc")))
+
+
+def strangers(table: pd.DataFrame, what: str = "auroc") -> pd.DataFrame:
+    """Means over seeds: a row for each network and kind of stranger, a column for each score.
+
+    Args:
+        table: of `runs.doubts.strangeness` or `left_out`, a row per run.
+        what: as `analysis.detection.judge` names it.
+    """
+    rows = {
+        (network, kind): {
+            score: group[column].mean() for score in DETECTORS if (column := f"{kind}/{score}/{what}") in group
+        }
+        for network, group in networks(table)
+        for kind in kinds(group)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "strangers"])
+
+
+def strangers_against(
+    table: pd.DataFrame, score: str, baseline: str, margin: float
+) -> dict[tuple[str, str], Comparison]:
+    """By network and kind of stranger, the AUROC of a score less that of another, paired by seed, corrected for the
+    comparisons made together (Holm)."""
+    found = {}
+    for network, group in networks(table):
+        for kind in kinds(group):
+            a, b = (group[f"{kind}/{name}/auroc"].to_numpy(dtype=float) for name in (score, baseline))
+            found[network, kind] = compare(a, b, margin)
+    return holm(found)
+
+
+def readings(table: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
+    """What `detection.judge` says of a few scores, ready to show: means over kinds of strangers, then over seeds, with
+    their intervals; a row for each network and score."""
+    rows = {
+        (network, score): {
+            title: f"{estimate(group[[f'{kind}/{score}/{what}' for kind in kinds(group)]].mean(axis=1).to_numpy()):.2f}"
+            for title, what in READINGS.items()
+        }
+        for network, group in networks(table)
+        for score in scores
+        if f"{kinds(group)[0]}/{score}/auroc" in group
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")

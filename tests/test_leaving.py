@@ -1,0 +1,83 @@
+"""Ways of leaving, on planted exits: what they keep and save can be counted."""
+
+import numpy as np
+import pytest
+
+from laya_nb.report import leaving
+
+N, K = 4000, 3
+rng = np.random.default_rng(0)
+EASY = rng.random(N) < 0.6
+COST = {"multiply_adds": np.array([2.0, 5.0, 10.5]), "fixed/multiply_adds": np.array([2.0, 4.0, 10.0])}
+
+
+def planted(wrong_and_sure: float = 0.0) -> dict[str, np.ndarray]:
+    """Easy inputs are right and sure at every exit, the others at the end alone, where nine in ten are right.
+
+    A share of the others is sure at the first exit all the same.
+    """
+    label = rng.integers(0, 10, N)
+    end = np.where(EASY | (rng.random(N) < 0.9), label, (label + 1) % 10)
+    early = np.where(EASY, label, (label + 1) % 10)
+    sure = np.where(EASY | (rng.random(N) < wrong_and_sure), 0.99, 0.3)
+    confidence = np.stack([sure, sure, np.full(N, 0.8)], axis=1) + 0.001 * rng.random((N, K))
+    later = np.repeat(np.where(EASY, 0.1, 0.9)[:, None], K - 1, axis=1)
+    entropy = np.stack([np.zeros(N), np.where(EASY, 0.2, 0.7), np.full(N, 0.5)], axis=1)
+    return {
+        "label": label, "answers": np.stack([early, early, end], axis=1), "confidence": confidence,
+        "later": later, "gate": np.full((N, K - 1), 0.5) + 0.01 * rng.random((N, K - 1)), "entropy": entropy,
+    }  # fmt: skip
+
+
+def test_who_is_sure_leaves_first_and_saves_what_it_does_not_run() -> None:
+    values = planted()
+    end = 100 * (values["answers"][:, -1] == values["label"]).mean()
+    found = leaving.curve(values, COST, "confidence")
+    assert (found.accuracy[0], found.cost[0]) == pytest.approx((end, 1.05))  # all heads are run, and nobody leaves
+    assert found.accuracy[-1] == pytest.approx(100 * EASY.mean())
+    assert found.cost[-1] == pytest.approx(0.2)
+    kept = found.accuracy >= end - 1e-9
+    assert found.cost[kept].min() == pytest.approx(EASY.mean() * 0.2 + (1 - EASY.mean()) * 1.05, abs=0.02)
+    at_random = leaving.at_random(values, COST, "confidence")
+    np.testing.assert_allclose(at_random.cost, found.cost)
+    assert (at_random.accuracy <= found.accuracy + 1e-9).all()
+    assert (found.accuracy - at_random.accuracy).max() > 5
+
+
+def test_other_ways_of_being_sure() -> None:
+    values = planted()
+    by_entropy = leaving.certainty(values, "attention entropy")
+    assert np.isneginf(by_entropy[:, 0]).all()  # it reads one hidden state
+    np.testing.assert_allclose(by_entropy[:, 1], 1 - values["entropy"][:, 1])
+    best = {way: leaving.on_a_grid(leaving.curve(values, COST, way), np.array([0.7])) for way in leaving.WAYS}
+    assert best["weight on later layers"] == pytest.approx(best["confidence"], abs=0.5)
+    assert best["gate"] < best["confidence"] - 5  # it says nothing here
+    assert leaving.curve(values, COST, "attention entropy").cost.min() == pytest.approx(0.5)
+
+
+def test_fixed_exits_and_a_grid_of_costs() -> None:
+    found = leaving.fixed(planted(), COST)
+    assert found.cost.tolist() == [0.2, 0.4, 1.0]
+    left = leaving.Left(np.array([90.0, 95.0, 80.0]), np.array([1.0, 0.5, 0.2]))
+    grid = leaving.on_a_grid(left, np.array([0.1, 0.2, 0.6, 1.0]))
+    assert np.isnan(grid[0])
+    assert grid[1:].tolist() == [80, 95, 95]  # a cheaper way may be the better one
+
+
+def test_what_is_saved_is_chosen_on_one_half_and_judged_on_the_other() -> None:
+    found = leaving.saved(planted(), COST, "confidence", 0.5)
+    assert found["saved"] == pytest.approx(100 * (1 - EASY.mean() * 0.2 - (1 - EASY.mean()) * 1.05), abs=3)
+    assert abs(found["lost"]) < 1
+    assert leaving.saved(planted(), COST, "gate", 0.0)["saved"] < 5
+
+
+def test_the_guarantee_is_counted_over_splits() -> None:
+    """In the second case any threshold that lets the easy ones go risks 3.6 %: too much, so nobody leaves."""
+    found = leaving.guarantee(planted(), COST, "confidence", risk=0.01, splits=200)
+    assert found["violated"] <= 0.05
+    assert found["low"] <= found["violated"] <= found["high"] < 0.1
+    assert found["risk"] < 0.01
+    assert found["saved"] > 40
+    risky = leaving.guarantee(planted(wrong_and_sure=0.1), COST, "confidence", risk=0.01, splits=50)
+    assert risky["saved"] < 25
+    assert risky["violated"] <= 0.12
