@@ -4,12 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from laya_nb import features
 from laya_nb.analysis.layers import probe
 from laya_nb.data import catalog
+from laya_nb.data.corruptions import STRENGTHS, STROKES, redraw
+from laya_nb.features import encoders
 from laya_nb.runs import ResultStore
-from laya_nb.runs.layer_probes import balanced_rows, elsewhere, few_labels, layer_probes, under_shift
+from laya_nb.runs.layer_probes import (
+    balanced_rows,
+    corrupted,
+    corruptions,
+    elsewhere,
+    few_labels,
+    layer_probes,
+    under_shift,
+)
 
 ENCODER, DATA = "vit_tiny_patch16_224+32px+random", "world/colour@40"
 WIDTH, DEPTH = 192, 12
@@ -73,6 +84,14 @@ def test_inputs_get_worse_and_the_clean_ones_are_those_of_layer_probes(store: Re
     np.testing.assert_array_equal(found["clean"][:-1], clean["right"][:, :10])
     np.testing.assert_array_equal(found["clean"][-1], clean["all"][:10])
     assert any((found[name][4] != found["clean"]).any() for name in found)
+
+
+def test_letters_are_drawn_otherwise() -> None:
+    network = encoders.load(ENCODER)
+    assert corruptions(network, "letters@60") == list(STROKES)
+    assert corruptions(network, DATA) == list(STRENGTHS)
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(corrupted(x, "slant", 2), redraw(x, "slant", 2))
 
 
 def test_another_data_set_is_judged_by_the_probes_of_the_first(store: ResultStore) -> None:

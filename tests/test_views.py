@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from laya_nb.data import corruptions, views
-from laya_nb.data.corruptions import STRENGTHS, corrupt_images, corrupt_texts
+from laya_nb.data.corruptions import STRENGTHS, STROKES, corrupt_images, corrupt_texts, redraw
 from laya_nb.data.views import image_views, text_views
 
 TEXTS = [f"The {name} of this film is not what anybody expected of it at all." for name in ("plot", "end", "music")]
@@ -133,6 +133,31 @@ def test_what_corruptions_do_to_a_known_picture() -> None:
     tiny = torch.rand(1, 3, 2, 3)  # smaller than any kernel
     for name in STRENGTHS:
         assert corrupt_images(tiny, name, 5).shape == tiny.shape
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", STROKES)
+def test_letters_change_more_with_the_strength(name: str, channels: int) -> None:
+    x = torch.zeros(4, channels, 28, 28)
+    x[:, :, 6:22, 12:16], x[:, :, 18:22, 8:20] = 1, 1
+    seen = [redraw(x, name, strength) for strength in range(6)]
+    assert torch.equal(seen[0], x)
+    change = [float((one - x).abs().mean()) for one in seen]
+    assert change == sorted(change)
+    assert len(set(change)) == 6
+    ink = [float(one.mean()) for one in seen]
+    if name == "slant":
+        assert ink == pytest.approx([ink[0]] * 6, rel=0.03)
+        assert len({tuple(redraw(x, name, 3, seed)[0].flatten().tolist()) for seed in range(6)}) == 2
+    else:
+        assert ink == sorted(ink, reverse=name == "thinner strokes")
+        width = seen[4][0, 0, 12].sum().item()  # of the upright stroke, 4 pixels at first
+        assert width == pytest.approx(4 + (2 if name == "thicker strokes" else -2) * STROKES[name][3], abs=0.3)
+    for one in seen:
+        assert (one.shape, one.dtype) == (x.shape, x.dtype)
+        assert (one.min() >= 0, one.max() <= 1) == (True, True)
+    with pytest.raises(ValueError, match=r"way to draw must be 'thicker strokes' or .*, got 'blur'"):
+        redraw(x, "blur", 1)
 
 
 # --- what is refused

@@ -1,4 +1,5 @@
-"""Images and texts made worse, in five strengths: the shifted examples on which probes and layers are tested.
+"""Images and texts made worse, and letters drawn otherwise, in five strengths: the shifted examples on which probes and
+layers are tested.
 
 Strength 0 leaves all as it is. What is random depends on the example and the seed, so at a greater strength an example
 has more of the same noise.
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from laya_nb.data.renderings import through_jpeg
 from laya_nb.data.views import check_images, image_digest, text_views
@@ -24,8 +26,16 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "jpeg": (40, 20, 10, 5, 2),  # quality
 }
 """What the strengths 1 to 5 of each corruption of images are."""
+STROKES: dict[str, tuple[float, ...]] = {
+    "thicker strokes": (0.25, 0.5, 0.75, 1.25, 1.75),  # by which each edge moves outward, in twenty-eighths of the side
+    "thinner strokes": (0.25, 0.5, 0.75, 1.0, 1.25),  # inward
+    "slant": (8, 16, 24, 32, 40),  # degrees, to the left or to the right
+}
+"""What the strengths 1 to 5 are of each other way to draw bright strokes on black."""
 TEXT_STRENGTHS = (0.05, 0.1, 0.2, 0.35, 0.55)
 """The share of words that the strengths 1 to 5 change, as `views.text_views` does."""
+
+_FINER = 4  # pixels in place of one, where edges move by less than one
 
 
 def corrupt_images(x: Tensor, name: str, strength: int, seed: int = 0) -> Tensor:
@@ -67,6 +77,32 @@ def corrupt_images(x: Tensor, name: str, strength: int, seed: int = 0) -> Tensor
         pictures = (x * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
         x = torch.stack([through_jpeg(picture, int(how))[: x.shape[1]] for picture in pictures]).to(x.dtype) / 255
     return x.clamp(0, 1)
+
+
+def redraw(x: Tensor, name: str, strength: int, seed: int = 0) -> Tensor:
+    """Bright strokes on black (N, 1 or 3, H, W) with values in [0, 1], as another hand or pen would have drawn them: of
+    the same shape and range. Arguments as in `corrupt_images`, `name` a key of `STROKES`."""
+    from torchvision.transforms.v2 import functional as tv  # slow to import, so only here
+
+    check_images(x)
+    check_choice("way to draw", name, list(STROKES))
+    check_choice("strength", strength, range(6))
+    if strength == 0:
+        return x.clone()
+    how, (height, width) = STROKES[name][strength - 1], x.shape[2:]
+    if name == "slant":
+        bilinear = tv.InterpolationMode.BILINEAR
+        sides = [1 if torch.rand((), generator=_generator(image, name, seed)) < 0.5 else -1 for image in x]
+        slanted = [
+            tv.affine(image, angle=0, translate=[0, 0], scale=1, shear=[side * how, 0], interpolation=bilinear)
+            for image, side in zip(x, sides, strict=True)
+        ]
+        return torch.stack(slanted).clamp(0, 1)
+    fine = tv.resize(x, [_FINER * height, _FINER * width], tv.InterpolationMode.BILINEAR)
+    reach = max(round(_FINER * how * min(height, width) / 28), 1)
+    sign = 1 if name == "thicker strokes" else -1  # thinner strokes: their dark surroundings get thicker
+    fine = sign * F.max_pool2d(sign * fine, 2 * reach + 1, stride=1, padding=reach)
+    return tv.resize(fine, [height, width], antialias=True).clamp(0, 1)
 
 
 def corrupt_texts(texts: Sequence[str], strength: int, seed: int = 0) -> list[str]:

@@ -43,7 +43,7 @@ def heads_under_shift(model: DepthClassifier, dataset: Dataset) -> dict[str, Any
         return (guesses == truth).numpy().astype(np.uint8)
 
     found = {"clean": right(x, "clean")}
-    for corruption in corruptions(read):
+    for corruption in corruptions(read, name):
         by_strength = [right(corrupted(x, corruption, s), f"{corruption}-{s}") for s in range(1, 6)]
         found[corruption] = np.array(by_strength)
     return found

@@ -13,7 +13,7 @@ from torch import Tensor
 from laya_nb.analysis.layer_choice import best_layer_right, chosen_accuracy
 from laya_nb.analysis.layers import cross_validated, probe
 from laya_nb.data import catalog
-from laya_nb.data.corruptions import STRENGTHS, corrupt_images, corrupt_texts
+from laya_nb.data.corruptions import STRENGTHS, STROKES, corrupt_images, corrupt_texts, redraw
 from laya_nb.data.dataset import Part
 from laya_nb.features import encoders
 from laya_nb.features.dataset import features_of
@@ -126,7 +126,7 @@ def under_shift(encoder: str, dataset: str, store: ResultStore, examples: int = 
         inputs, _ = catalog.entry(dataset).raw("test")
         x = inputs[:examples]
         found = {"clean": right(x, "clean")}
-        for name in corruptions(network):
+        for name in corruptions(network, dataset):
             found[name] = np.array([right(corrupted(x, name, s), f"{name}-{s}") for s in range(1, 6)])
         return {name: values.astype(np.uint8) for name, values in found.items()}
 
@@ -205,14 +205,18 @@ def balanced_rows(y: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
     return np.concatenate([rng.choice(of, share, replace=False) for of, share in zip(rows, shares, strict=True)])
 
 
-def corruptions(network: Encoder) -> list[str]:
-    """What `corrupted` can do to what an encoder reads."""
-    return [WORDS] if network.reads == "texts" else list(STRENGTHS)
+def corruptions(network: Encoder, dataset: str) -> list[str]:
+    """What `corrupted` can do to what an encoder reads of a data set."""
+    if network.reads == "texts":
+        return [WORDS]
+    return list(STROKES if dataset.partition("@")[0] == "letters" else STRENGTHS)
 
 
 def corrupted(x: Tensor | list[str], name: str, strength: int) -> Tensor | list[str]:
-    """Images or texts, made worse: `corrupt_images` and `corrupt_texts`."""
-    return corrupt_images(x, name, strength) if isinstance(x, Tensor) else corrupt_texts(x, strength)
+    """Images or texts, made worse or drawn otherwise: `corrupt_images`, `redraw` and `corrupt_texts`."""
+    if not isinstance(x, Tensor):
+        return corrupt_texts(x, strength)
+    return (redraw if name in STROKES else corrupt_images)(x, name, strength)
 
 
 def shifted_features(network: Encoder, dataset: str, x: Tensor | list[str], what: str) -> Tensor:
