@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from laya_nb import figures
 from laya_nb.report import leaving
 
 N, K = 4000, 3
@@ -81,3 +82,16 @@ def test_the_guarantee_is_counted_over_splits() -> None:
     risky = leaving.guarantee(planted(wrong_and_sure=0.1), COST, "confidence", risk=0.01, splits=50)
     assert risky["saved"] < 25
     assert risky["violated"] <= 0.12
+
+
+def test_ways_are_lines_and_single_exits_points() -> None:
+    lines = {
+        "confidence": (np.array([20.0, 100]), np.array([70.0, 90])),
+        "at random": (np.array([20.0, 100]), np.array([50.0, 90])),
+    }
+    points = {"fixed exit": (np.array([20.0, 60]), np.array([50.0, 80]))}
+    first, second = figures.exit_curves({"a": (lines, points), "b": (lines, {})}).axes
+    drawn = [np.asarray(line.get_xydata()).tolist() for line in first.get_lines()]
+    assert drawn == [np.stack(of, axis=1).tolist() for of in (*lines.values(), *points.values())]
+    assert [line.get_label() for line in first.get_lines()] == ["confidence", "at random", "fixed exit"]
+    assert len(second.get_lines()) == 2
