@@ -56,7 +56,7 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "decoder_tasks": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "control_tasks": ["world/size"], "control_encoders": ["vit_s_saliency+28px"], "image_sets": ["world/count"], "image_examples": 60, "dataset": "fashion_mnist_sample", "depth": 3, "width": 16, "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"text_encoders": [], "decoder_tasks": [], "image_encoders": ["vit_s_saliency+28px"], "image_tasks": ["world/size", "world/shape"], "control_tasks": ["world/size"], "control_encoders": ["vit_s_saliency+28px"], "image_sets": ["world/count"], "image_examples": 60, "networks": ["sample"], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 text_encoders: list[str] = ["minilm", "reviews_gpt"]  # of laya_nb.features
 image_encoders: list[str] = ["vit_s_saliency", "efficientnet_lite0"]  # or one of timm's: "vit_small_patch14_dinov2.lvd142m+98px"
 text_tasks: list[str] = ["question", "number", "tense", "bigram_shift", "odd_word", "length", "place", "imdb", "library", "kind", "docs_number", "docs_bigram_shift", "docs_length"]  # of laya_nb.data.text_tasks
@@ -68,10 +68,8 @@ image_sets: list[str] = ["cifar10_jpeg", "fashion_mnist"]  # likewise pictures
 text_examples: int = 1000  # training texts of each task, and as many test texts
 image_examples: int = 2000  # training pictures of each task, and as many test pictures
 decoder_tasks: list[str] = ["question", "tense", "bigram_shift", "number"]  # probed in the decoder while it learns; []: none
-dataset: str = "fashion_mnist"  # that networks are trained for; or "fashion_mnist_sample"
-depth: int = 8  # their hidden layers
-width: int = 128  # of each
-seeds: list[int] = [0, 1, 2]  # one network with either head for each
+networks: list[str] = ["eight_layers", "cifar10", "imdb"]  # trained for their task; or "sample"
+seeds: list[int] = [0, 1, 2]  # one of each network with either head for each
 max_epochs: int = 50  # the longest training, in passes over the data
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the results", "code_prompt_hide": "Load the results"}
@@ -314,6 +312,8 @@ with_networks(image_encoders, image_tasks) if image_encoders else "no images"
 #
 # - In MiniLM a middle layer is best for most tasks about form, and the last for most about meaning. In the ViT,
 #   which was tuned for another purpose, no task wants the last layer; in EfficientNet the last one or two are best for objects.
+# - The decoder's last layer, which must predict the next token, is not its best. It has a valley of prompt entropy in its middle,
+#   which is not there before training. (Written while it was trained.)
 # - A good layer has little prompt entropy, curvature and InfoNCE, and much data-set entropy, rank, DiME and LiDAR: the
 #   directions that the papers give. We expect InfoNCE and DiME to go with accuracy beyond chance, and the others not.
 #
@@ -350,25 +350,26 @@ pd.DataFrame({titles.get(encoder, encoder): tasks_that_gain(results) for encoder
 #
 # ## Networks trained for the task
 #
-# A network that is trained end to end makes its last layer to be read, if that is what its head reads. MLPs of eight layers
-# on Fashion-MNIST, from [the chapter on depth](depth.ipynb), with two heads: what does a probe of each layer get?
+# A network that is trained end to end makes its last layer to be read, if that is what its head reads. Eight layers on
+# Fashion-MNIST, from [the chapter on depth](depth.ipynb), and the paper's two other networks, each with two heads: what does a
+# probe of each layer get?
 
 # %%
 from laya_nb.heads import HEAD_LABELS
-from laya_nb.runs import grid
+from laya_nb.report.networks import NETWORKS, runs_of
 from laya_nb.runs.measurements import measure
 from laya_nb.runs.trained_layers import trained_layers
 from laya_nb.statistics import estimate
-from laya_nb.training import TrainingConfig
 
-protocol = TrainingConfig(max_epochs=max_epochs)
-common = {"dataset": [dataset], "hidden_dims": [[width] * depth], "protocol": [protocol], "seed": seeds}
-by_head = {
-    head: np.array([100 * found["right"].mean(axis=1) for found in measure(grid(head=[head], **common), trained_layers, store)])
-    for head in ("last_layer", "laya")
-}
-columns = {HEAD_LABELS[head]: [f"{estimate(of):.1f}" for of in accuracy.T] for head, accuracy in by_head.items()}
-pd.DataFrame(columns, index=[f"layer {i}" for i in range(1, depth + 1)]).T
+def by_layer(network, head):
+    """Of each layer, the accuracy of its probe in percent, with its interval over seeds."""
+    found = measure(runs_of(network, seeds, max_epochs, head), trained_layers, store)
+    accuracy = np.array([100 * of["right"].mean(axis=1) for of in found])
+    return {f"layer {i}": f"{estimate(of):.1f}" for i, of in enumerate(accuracy.T, 1)}
+
+both = ("last_layer", "laya")
+by_head = {(NETWORKS[name].title, HEAD_LABELS[head]): by_layer(name, head) for name in networks for head in both}
+pd.DataFrame(by_head).fillna("–")
 
 # %% [markdown]
 # Under the usual head probes do better to the end: 86 % at the first layer, 89 % at the last two. Under LAYA, whose head reads all
