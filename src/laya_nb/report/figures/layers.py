@@ -115,7 +115,7 @@ def accuracy_over_depth(panels: Mapping[str, tuple[np.ndarray, np.ndarray | None
         ax.set_xlabel("layer")
     fig.supylabel("from guessing (0) to all right (1)", fontsize=9)
     handles = max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[0]))
-    fig.legend(*handles, loc="outside lower center", ncols=4, fontsize=SMALL)
+    fig.legend(*handles, loc="outside lower center", ncols=2, fontsize=SMALL)
     return fig
 
 
@@ -162,7 +162,7 @@ def over_training(tokens: np.ndarray, panels: Mapping[str, np.ndarray]) -> Figur
         tokens: seen at each checkpoint, (K,), ascending, the first may be 0.
         panels: by name, (K, L).
     """
-    fig = new_figure(WIDTH, 2.7)
+    fig = new_figure(WIDTH, 2.9)
     axes = grid_of_axes(fig, len(panels), len(panels))
     late = max(float(tokens[-1]), 2.0)
     norm, colors = LogNorm(max(float(tokens[tokens > 0].min()), 1.0) / 3, late), mpl.colormaps["viridis_r"]
@@ -175,7 +175,7 @@ def over_training(tokens: np.ndarray, panels: Mapping[str, np.ndarray]) -> Figur
         ax.set_title(title, fontsize=9)
         ax.set_xlabel("block")
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=SMALL)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=SMALL)
     return fig
 
 
@@ -211,16 +211,17 @@ def under_shift(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str = "a
         panels: by encoder, by way, values for strengths from 0 on, (6,).
         ylabel: what they are.
     """
-    fig = new_figure(WIDTH, 3.0)
-    axes = grid_of_axes(fig, len(panels), len(panels), sharey=True)
+    columns = len(panels) if len(panels) < 4 else 2
+    fig = new_figure(WIDTH, 1.2 + 1.8 * ceil(len(panels) / columns))
+    axes = grid_of_axes(fig, len(panels), columns, sharey=True)
     names = list(dict.fromkeys(name for of in panels.values() for name in of))
     colors = dict(zip(names, [PALETTE[7], *(PALETTE[i] for i in (1, 2, 0, 3, 4, 5, 9))], strict=False))
     for ax, (title, of) in zip(axes, panels.items(), strict=True):
         for name, values in of.items():
             ax.plot(range(len(values)), values, "-o", ms=3.5, lw=1.6, color=colors[name], label=name)
         ax.set_title(title)
-        ax.set_xlabel("strength of the corruption")
-    axes[0].set_ylabel(ylabel)
+    fig.supxlabel("strength of the corruption", fontsize=10)
+    fig.supylabel(ylabel, fontsize=10)
     handles = max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[0]))
     fig.legend(*handles, loc="outside lower center", ncols=3, fontsize=SMALL)
     return fig
