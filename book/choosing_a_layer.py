@@ -16,14 +16,15 @@
 # [![Open in Colab](_static/open_in_colab.svg)](https://colab.research.google.com/github/laya-nb/laya-nb/blob/main/book/choosing_a_layer.ipynb)
 #
 # **Question.** You have a frozen network, a task, and no labels, or few. Which layer do you read? The one that a label-free
-# measure likes best, the middle one, the last, the one to which a head gives most weight, or the one that a few labels choose?
+# measure likes best, the middle one, the last, the one to which a head gives most weight, or the one that a few labels
+# choose?
 #
 # **Why it matters.** [The chapter before](layer_by_layer.ipynb) asks which measure goes with accuracy. What counts in use is
 # how much accuracy a choice costs.
 #
-# **Answer.** Without labels, InfoNCE: on all four networks its layer is within 2 points of the best one, on average, where the
-# last layer is 1 to 10 points behind. Better still, do not choose: one linear probe on all layers side by side is ahead of the
-# best single layer on images, by 5 to 6 points, and level with it on texts:
+# **Answer.** Without labels, InfoNCE: on all four networks its layer is within 2 points of the best one, on average, where
+# the last layer is 1 to 10 points behind. Better still, do not choose: one linear probe on all layers side by side is ahead
+# of the best single layer on images, by 5 to 6 points, and level with it on texts:
 
 # %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
@@ -68,7 +69,7 @@ heads: list[str] = ["scalar_mix", "laya_low_rate", "fusion"]  # of laya_nb.runs.
 heads_on: dict[str, str] = {"vit_s_saliency": "vit_s_saliency+bf16"}  # on whose features they were trained, where not on the encoder's own
 seeds: list[int] = [0, 1, 2, 3, 4]  # of their training
 shifted_images: str = "cifar10_jpeg"  # the task whose pictures are made worse
-shifted_heads: list[str] = ["scalar_mix", "laya_low_rate"]  # of those above, tried on worse pictures
+shifted_heads: list[str] = ["scalar_mix", "laya_low_rate", "fusion"]  # of those above, tried on worse pictures
 redrawn: list[str] = ["letters"]  # tasks whose letters are drawn otherwise; []: none
 shifted_texts: list[str] = ["question", "kind"]  # the tasks whose texts are made worse
 pairs: dict[str, str] = {"number": "docs_number", "bigram_shift": "docs_bigram_shift", "length": "docs_length"}  # tasks that two kinds of text share
@@ -131,8 +132,8 @@ figures.regrets({kind: {way: over_tasks(of, way) for way in ways} for kind, of i
 # - **Measures**, without labels: the layer with most or least of it, in the direction declared there.
 # - **Heads** that read all layers (images): the layer with most weight, of ScalarMix, LAYA and fusion as trained in
 #   [the fusion chapter](fusion.ipynb), with all labels.
-# - **Few labels**: the layer that is best in a cross-validation of the probe on 10, 50 or 250 labelled examples. Where a class
-#   has fewer than two of them there is none.
+# - **Few labels**: the layer that is best in a cross-validation of the probe on 10, 50 or 250 labelled examples. Where a
+#   class has fewer than two of them there is none.
 # - **Nobody**: one linear probe reads all layers side by side. Its regret is below 0 where it is better than any of them.
 #
 # ## Prediction
@@ -179,19 +180,19 @@ to_middle = {kind: against("middle", of, rivals) for kind, of in kinds.items() i
 pd.concat({kind: tables.comparison_table(of) for kind, of in to_middle.items()})
 
 # %% [markdown]
-# **InfoNCE chooses well everywhere**: 1.7 points below the best layer on MiniLM, 0.8 on our decoder and on the ViT, and 1.8 on
-# EfficientNet. Against the last layer it loses 3.7 points less on images. On texts it loses 4.2 less, and the correction leaves
-# that undecided: on our decoder there is little to lose. No other measure is good on all four. Data-set entropy and effective
-# rank point to the last layer of MiniLM, the worst one. DiME and LiDAR each fail on a network.
+# **InfoNCE chooses well everywhere**: 1.7 points below the best layer on MiniLM, 0.8 on our decoder and on the ViT, and 1.8
+# on EfficientNet. Against the last layer it loses 3.7 points less on images. On texts it loses 4.2 less, and the correction
+# leaves that undecided: on our decoder there is little to lose. No other measure is good on all four. Data-set entropy and
+# effective rank point to the last layer of MiniLM, the worst one. DiME and LiDAR each fail on a network.
 #
-# **The middle layer** costs 1.5 points on texts, where InfoNCE is not told apart from it, and 8.4 on images: the best stages of
-# EfficientNet are its last three. A fixed place is no rule for all networks.
+# **The middle layer** costs 1.5 points on texts, where InfoNCE is not told apart from it, and 8.4 on images: the best stages
+# of EfficientNet are its last three. A fixed place is no rule for all networks.
 #
-# **Heads' weights** are no sure guide. The layer with most of ScalarMix's weight is nearly the best in the ViT, 0.3 points below
-# it, and 14.8 below in EfficientNet, whose first stages are narrow: a large weight may make up for small values.
+# **Heads' weights** are no sure guide. The layer with most of ScalarMix's weight is nearly the best in the ViT, 0.3 points
+# below it, and 14.8 below in EfficientNet, whose first stages are narrow: a large weight may make up for small values.
 #
-# **All layers, one probe** is ahead of the best single layer on every image task, by 0.5 to 15 points. On texts it is within a
-# point of the best layer, on average, -0.6 to 0.8. It needs labels, as every probe does, but no choice.
+# **All layers, one probe** is ahead of the best single layer on every image task, by 0.5 to 15 points. On texts it is within
+# a point of the best layer, on average, -0.6 to 0.8. It needs labels, as every probe does, but no choice.
 #
 # ## From how many labels on?
 #
@@ -222,9 +223,9 @@ pd.DataFrame(rows).T.rename_axis(["", "labels"])
 # With ten labels the gain is not shown: 1.8 points on texts, 0.0 to 3.7, and none on images, where their choice is as good as
 # chance. With 50 it is 4.2 and 4.6 points, with 250 it is 5.1 and 5.4.
 #
-# When do labels beat InfoNCE, which needs none? With 50 labels the two choices are level on texts, -0.9 to 1.4, and labels lose
-# 1.5 points more on images, -0.8 to 3.8. With 250 they lose 0.6 and 1.0 points less, and neither interval leaves out 0. So
-# InfoNCE is worth some 50 to 250 labels here.
+# When do labels beat InfoNCE, which needs none? With 50 labels the two choices are level on texts, -0.9 to 1.4, and labels
+# lose 1.5 points more on images, -0.8 to 3.8. With 250 they lose 0.6 and 1.0 points less, and neither interval leaves out 0.
+# So InfoNCE is worth some 50 to 250 labels here.
 #
 # ## Under shift
 #
@@ -274,20 +275,21 @@ found = {"points lost": pd.DataFrame(falls), "ahead of the last": pd.DataFrame(l
 pd.concat(found, axis=1).reindex(order).fillna("–")
 
 # %% [markdown]
-# **Images: little holds up.** Reading all layers with one probe starts 4 to 5 points ahead of the last layer, on these pictures,
-# and has lost that lead by strength 4. The layer that is best on clean examples is not ahead of the last at the greatest
-# strength, and 20 examples of the same kind choose no better one.
+# **Images: little holds up.** Reading all layers with one probe starts 4 to 5 points ahead of the last layer, on these
+# pictures, and has lost that lead by strength 4. The layer that is best on clean examples is not ahead of the last at the
+# greatest strength, and 20 examples of the same kind choose no better one.
 #
-# Two of twelve leads there have an interval above 0, without a correction for twelve: the best layer of the ViT at each
+# Two of fourteen leads there have an interval above 0, without a correction for fourteen: the best layer of the ViT at each
 # strength, which nobody knows beforehand, 4.9 points, 0.5 to 9.3; and ScalarMix on EfficientNet, 3.3 points, 0.7 to 6.0,
-# which was trained with noise, as the probes of single layers were not. LAYA is behind the last layer from the start.
+# which was trained with noise, as the probes of single layers were not. LAYA is behind the last layer from
+# the start, and fusion loses its lead as one probe of all layers does.
 #
-# **Texts: the lead shrinks.** On our decoder, whose last block is nearly its best, there is none to lose. The layer of MiniLM that is best on clean texts is ahead of the last on *question or statement* by
-# 13 points, and by 5 with half of the words changed. On *kind of object* its lead of 3 turns into 4 behind. With 300 texts,
-# the smaller of these are within chance.
+# **Texts: the lead shrinks.** On our decoder, whose last block is nearly its best, there is none to lose. The layer of MiniLM
+# that is best on clean texts is ahead of the last on *question or statement* by 13 points, and by 5 with half of the words
+# changed. On *kind of object* its lead of 3 turns into 4 behind. With 300 texts, the smaller of these are within chance.
 #
-# Letters, drawn as other hands and pens would: strokes thicker or thinner, and slanted. Accuracy in percent as written, and at
-# strengths 3 and 5, as a mean over the three:
+# Letters, drawn as other hands and pens would: strokes thicker or thinner, and slanted. Accuracy in percent as written, and
+# at strengths 3 and 5, as a mean over the three:
 
 # %%
 def drawn_otherwise(encoder, task):
@@ -300,9 +302,10 @@ letters = {titles.get(e, e): drawn_otherwise(e, task) for e in image_encoders fo
 pd.concat(letters, axis=1) if letters else "no letters"
 
 # %% [markdown]
-# **Letters: the ViT's lead grows.** The layer that is best as written is 6 points ahead of the last there, and 11 where strokes
-# are changed most. In EfficientNet a lead of 5 points is gone by then. One probe of all layers begins far ahead in both, and
-# ends ahead of the last layer in both; in the ViT single layers have overtaken it. These are 600 letters, drawn in three ways.
+# **Letters: the ViT's lead grows.** The layer that is best as written is 6 points ahead of the last there, and 11 where
+# strokes are changed most. In EfficientNet a lead of 5 points is gone by then. One probe of all layers begins far ahead in
+# both, and ends ahead of the last layer in both; in the ViT single layers have overtaken it. These are 600 letters, drawn in
+# three ways.
 #
 # And texts of another kind: probes learn from film reviews and are tested on sentences of documentation, and the other way
 # round, for three questions that both kinds of text can be asked.
@@ -324,8 +327,8 @@ rows = {
 (100 * pd.DataFrame(rows).T).round(1).rename_axis(["", "learned", "tested"]) if rows else "no texts"
 
 # %% [markdown]
-# Last layers that are behind at home stay behind on the other kind of text. The layer that is best at home is within 4 points of
-# the best there, and one probe of all layers within 5.
+# Last layers that are behind at home stay behind on the other kind of text. The layer that is best at home is within 4 points
+# of the best there, and one probe of all layers within 5.
 #
 # ## What we found
 
@@ -336,20 +339,21 @@ from laya_nb.report.findings.choosing_a_layer import findings_of, headline
 findings.show(findings_of(compared), headline(compared))
 
 # %% [markdown]
-# - Without labels InfoNCE chooses a layer within 2 points of the best one on all four networks, on average. No other measure is
-#   good on all of them.
-# - One probe of all layers needs no choice. On images it is 10.7 points ahead of the last layer, 6.3 to 15.2, and ahead of the
-#   best single layer on every task; on texts 5.5 points ahead of the last, 2.6 to 8.4.
-# - A cross-validation on 50 labels chooses about as well as InfoNCE; 250 are not shown to choose better. Ten choose worse than
-#   the middle layer on texts, by 0.9 points, and by chance on images.
+# - Without labels InfoNCE chooses a layer within 2 points of the best one on all four networks, on average. No other measure
+#   is good on all of them.
+# - One probe of all layers needs no choice. On images it is 10.7 points ahead of the last layer, 6.3 to 15.2, and ahead of
+#   the best single layer on every task; on texts 5.5 points ahead of the last, 2.6 to 8.4.
+# - A cross-validation on 50 labels chooses about as well as InfoNCE; 250 are not shown to choose better. Ten choose worse
+#   than the middle layer on texts, by 0.9 points, and by chance on images.
 # - The largest weight of a head is a guide in one network, and misleads in another.
-# - On images that get worse the lead of reading all layers is lost. Of twelve leads over the last layer at the greatest strength
-#   two are beyond chance before a correction for twelve. On letters drawn otherwise the ViT's better layers keep their lead. On
-#   texts of another kind a last layer that is behind stays behind.
+# - On images that get worse the lead of reading all layers is lost. Of fourteen leads over the last layer at the greatest
+#   strength two are beyond chance, before a correction for fourteen. On letters drawn otherwise the ViT's better layers keep
+#   their lead. On texts of another kind a last layer that is behind stays behind.
 #
 # **Against our prediction:** 250 labels are not shown to choose better than the best measure.
 #
-# **For a network of your own** `layer_report` measures every layer and says which one to read, and what such a choice lost here:
+# **For a network of your own** `layer_report` measures every layer and says which one to read, and what such a choice lost
+# here:
 #
 # ```python
 # from laya_nb.report.layer_report import layer_report, recommendation

@@ -23,9 +23,9 @@
 # enough. A measure without labels would say so before anything is trained.
 #
 # **Answer.** The last layer is the best only where the network was trained for what you ask. On two of four frozen networks a
-# layer before it is ahead, by 7 and 10 points on average over 12 or 13 tasks; on a decoder the gain is 1 point, and not shown.
-# Which measure tells is not settled: over so few layers, curves that have nothing to do with accuracy go with it, too, and none
-# of seven measures is clearly beyond that. InfoNCE comes closest:
+# layer before it is ahead, by 7 and 10 points on average over 12 or 13 tasks; on a decoder the gain is 1 point, and not
+# shown. Which measure tells is not settled: over so few layers, curves that have nothing to do with accuracy go with it, too,
+# and none of seven measures is clearly beyond that. InfoNCE comes closest:
 
 # %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
@@ -311,10 +311,10 @@ with_networks(image_encoders, image_tasks) if image_encoders else "no images"
 # Written before any accuracy was looked at beside a measure; what single layers of the ViT know was seen before, in
 # [the fusion chapter](fusion.ipynb).
 #
-# - In MiniLM a middle layer is best for most tasks about form, and the last for most about meaning. In the ViT,
-#   which was tuned for another purpose, no task wants the last layer; in EfficientNet the last one or two are best for objects.
-# - The decoder's last layer, which must predict the next token, is not its best. It has a valley of prompt entropy in its middle,
-#   which is not there before training. (Written while it was trained.)
+# - In MiniLM a middle layer is best for most tasks about form, and the last for most about meaning. In the ViT, which was
+#   tuned for another purpose, no task wants the last layer; in EfficientNet the last one or two are best for objects.
+# - The decoder's last layer, which must predict the next token, is not its best. It has a valley of prompt entropy in its
+#   middle, which is not there before training. (Written while it was trained.)
 # - A good layer has little prompt entropy, curvature and InfoNCE, and much data-set entropy, rank, DiME and LiDAR: the
 #   directions that the papers give. We expect InfoNCE and DiME to go with accuracy beyond chance, and the others not.
 #
@@ -340,15 +340,16 @@ from laya_nb.runs.layer_results import tasks_that_gain
 pd.DataFrame({titles.get(encoder, encoder): tasks_that_gain(results) for encoder, results in trained.items()}).T
 
 # %% [markdown]
-# On texts MiniLM's last layer is the worst of its six for ten of 13 tasks, and the best for one, *which library*. The best layer
-# is 9.8 points ahead, 4.7 to 14.9. It was trained to be averaged into a sentence's embedding, which need not tell how many
-# words there are. The ViT's best layer is 6.9 points ahead, 3.5 to 10.3: most tasks peak at layers 7 to 9 of 12, rendering at
-# 4. EfficientNet's is 3.2 ahead, 0.3 to 6.2, which a correction for four networks leaves undecided; the last stage is the best
-# for three tasks. The paper reports 2 to 16 %.
+# On texts MiniLM's last layer is the worst of its six for ten of 13 tasks, and the best for one, *which library*. The best
+# layer is 9.8 points ahead, 4.7 to 14.9. It was trained to be averaged into a sentence's embedding, which need not tell how
+# many words there are. The ViT's best layer is 6.9 points ahead, 3.5 to 10.3: most tasks peak at layers 7 to 9 of 12,
+# rendering at
+# 4. EfficientNet's is 3.2 ahead, 0.3 to 6.2, which a correction for four networks leaves undecided; the last stage is the
+#    best for three tasks. The paper reports 2 to 16 %.
 #
 # **Our decoder is different.** Its last block is the best for tense and for question or statement, which help to predict the
-# next word. Its best layer is 1.0 points ahead on average, -0.2 to 2.2: the middle is ahead on *how many words*, by 5 points, and
-# block 7 on *has a number*, by 2.
+# next word. Its best layer is 1.0 points ahead on average, -0.2 to 2.2: the middle is ahead on *how many words*, by 5 points,
+# and block 7 on *has a number*, by 2.
 #
 # Training does two things, as the broken lines show. It makes layers that know more than random ones; and in MiniLM it
 # takes away. *How many words* is read from the last layer of the network with random weights for 84 % of the sentences, from
@@ -378,9 +379,10 @@ by_head = {(NETWORKS[name].title, HEAD_LABELS[head]): by_layer(name, head) for n
 pd.DataFrame(by_head).fillna("–")
 
 # %% [markdown]
-# Under the usual head probes do better to the end: 86 % at the first layer, 89 % at the last two. Under LAYA, whose head reads all
-# layers, the mean is highest at the fourth, 88 %, and 1 point lower at the last. But the three seeds peak at layers 3, 4 and
-# 7, and the intervals overlap: that LAYA moves what layers know is not shown.
+# Under the usual head probes do better to the end: 86 % at the first layer, 89 % at the last two. Under LAYA, whose head
+# reads all layers, the mean is highest at the fourth, 88 %, and 1 point lower at the last. But the three seeds peak at layers
+# 3, 4 and 7, and the intervals overlap: that LAYA moves what layers know is not shown. In the recurrent network the two
+# layers are level, within half a point, under either head.
 #
 # ## What the measures say, layer by layer
 
@@ -400,8 +402,9 @@ by_encoder = {titles.get(encoder, encoder): (measured(encoder, of), control(enco
 figures.measures_over_depth(by_encoder)
 
 # %% [markdown]
-# - **Entropy and rank** rise through EfficientNet, which gets wider from stage to stage, and fall at the end of the ViT. At the end
-#   of our decoder they rise, where probes get most, and in MiniLM, where they get least. So more entropy is not more knowledge.
+# - **Entropy and rank** rise through EfficientNet, which gets wider from stage to stage, and fall at the end of the ViT. At
+#   the end of our decoder they rise, where probes get most, and in MiniLM, where they get least. So more entropy is not more
+#   knowledge.
 # - **Prompt entropy** falls with depth in MiniLM and, from layer 4 on, in the ViT: tokens of one input become alike. In our
 #   decoder it rises, to the block before the last.
 # - **InfoNCE** is lowest at the ViT's layer 8 and rises again to the last. It can exceed $\log N$, 6.2 here: then views are
@@ -411,8 +414,8 @@ figures.measures_over_depth(by_encoder)
 # ## A decoder while it learns
 #
 # The paper's claims are about decoders: prompt entropy has a valley in their middle, and there the best layers are. Ours was
-# kept at eight points of its training, the first of them before it. How deep the valley is: the lower of the two ends less the
-# lowest block between them. It is 0 where there is none.
+# kept at eight points of its training, the first of them before it. How deep the valley is: the lower of the two ends less
+# the lowest block between them. It is 0 where there is none.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three panels with a line for each of eight points of the training. Prompt entropy: nearly flat before training, falling steeply from block to block after 0.24 million tokens, rising gently with depth from 1.9 million on. Curvature between 1.97 and 2.09, later falling in the last blocks. Probes: they get about a third of the way before training, less after 0.7 million tokens, and at the end from 0.48 in the first block to 0.60 in the last."}, "figure": {"caption": "Our decoder's blocks at eight points of its training: prompt entropy and curvature of 500 texts, and how far probes are from guessing to all right, as a mean over four tasks.", "name": "fig-decoder-training"}}
 from laya_nb.runs.through_training import through_training
@@ -445,12 +448,12 @@ along = map(at_a_point, points, over["how far probes get"])
 pd.DataFrame(along).set_index("million tokens") if points else "no decoder"
 
 # %% [markdown]
-# **There is no valley**: 0.01 nats at one point of the training, and less at all others. The first steps make tokens alike: after
-# 0.2 million of them prompt entropy falls from block to block. From 2 million on it rises with depth, and so does what probes
-# get. Before that the first block is the best to read, and then one of the last two.
+# **There is no valley**: 0.01 nats at one point of the training, and less at all others. The first steps make tokens alike:
+# after 0.2 million of them prompt entropy falls from block to block. From 2 million on it rises with depth, and so does what
+# probes get. Before that the first block is the best to read, and then one of the last two.
 #
-# The paper's valley is in networks of hundreds of millions of parameters and more. Whether it takes such a size, another kind of
-# text, or the paper's own reading of a layer, this experiment cannot say. It says that a decoder can learn without one.
+# The paper's valley is in networks of hundreds of millions of parameters and more. Whether it takes such a size, another kind
+# of text, or the paper's own reading of a layer, this experiment cannot say. It says that a decoder can learn without one.
 #
 # ## Which measure goes with accuracy?
 #
@@ -497,9 +500,9 @@ pd.DataFrame(
 # $p = 0.008$, corrected for seven measures it is 0.056. Rank and data-set entropy come next, and against them stands
 # MiniLM, where they point to the last layer. DiME, which we expected to do well, does not leave chance behind.
 #
-# Beware of the paper's distance correlation. It is between 0.68 and 0.82 for all seven, which looks like much. Walks have 0.66
-# on average. Rank, data-set entropy and LiDAR lie beyond the walks' 95 % point of 0.75, but this correlation knows no sign: in
-# MiniLM they rise where accuracy falls.
+# Beware of the paper's distance correlation. It is between 0.68 and 0.82 for all seven, which looks like much. Walks have
+# 0.66 on average. Rank, data-set entropy and LiDAR lie beyond the walks' 95 % point of 0.75, but this correlation knows no
+# sign: in MiniLM they rise where accuracy falls.
 #
 # ## What we found
 
@@ -510,12 +513,12 @@ from laya_nb.report.findings.layer_by_layer import findings_of, headline
 findings.show(findings_of(ahead, ranked, corrected), headline(ahead))
 
 # %% [markdown]
-# - Often the last layer is not the best: 10 of 13 tasks on MiniLM, 10 of 12 on the ViT, 5 of 12 on EfficientNet and 3 of 13 on
-#   our decoder have a layer that is ahead of it, and on no task is the last ahead of the best of the others.
+# - Often the last layer is not the best: 10 of 13 tasks on MiniLM, 10 of 12 on the ViT, 5 of 12 on EfficientNet and 3 of 13
+#   on our decoder have a layer that is ahead of it, and on no task is the last ahead of the best of the others.
 # - Training a network for one purpose can take away what a random network keeps.
 # - Our decoder has no valley of prompt entropy, and its best blocks are its last.
-# - Of seven label-free measures none is shown to go with accuracy over layers in the expected direction, more than a random walk
-#   does, once corrected for seven. InfoNCE is closest, and picks layer 8 of 12 in the ViT, the best on average.
+# - Of seven label-free measures none is shown to go with accuracy over layers in the expected direction, more than a random
+#   walk does, once corrected for seven. InfoNCE is closest, and picks layer 8 of 12 in the ViT, the best on average.
 #
 # **Against our prediction:** the decoder. And DiME is not beyond chance, and MiniLM's last layer is not the best for meaning
 # either: only for *which library*.
@@ -532,7 +535,8 @@ findings.show(findings_of(ahead, ranked, corrected), headline(ahead))
 #
 # ## What this does not show
 #
-# - That it is so for large models. Those of the paper are language models of hundreds of millions of parameters and more, ours have 5 to 22 million and 6 to 12 layers.
+# - That it is so for large models. Those of the paper are language models of hundreds of millions of parameters and more,
+#   ours have 5 to 22 million and 6 to 12 layers.
 # - Much about decoders: ours is one, trained once, on one kind of text.
 # - What a layer knows that no linear probe of its mean finds.
 # - That the tasks stand for others. Six of the twelve on images ask about the same drawn scenes; texts come from two sources.
@@ -554,4 +558,5 @@ findings.show(findings_of(ahead, ranked, corrected), headline(ahead))
 # **To go further**, put another encoder in its place: `image_encoders = ["vit_small_patch14_dinov2.lvd142m+98px"]`, one of
 # timm's. [The next chapter](choosing_a_layer.ipynb) asks what all this is worth when a layer must be chosen.
 #
-# **Run time:** a minute with the published results. To measure all anew takes about two hours on two cores.
+# **Run time:** a minute with the published results. To measure all anew takes about three hours on two cores, and to train
+# the decoder one more, or several on processors that do not multiply in bfloat16.

@@ -72,7 +72,12 @@ def execute(name: str, kernel: str = "python3") -> tuple[NotebookNode, dict[str,
     environment = {**os.environ, "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
     resources = {"metadata": {"path": str(BOOK)}}
     NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, record_timing=False, kernel_name=kernel, resources=resources
+        notebook,
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        coalesce_streams=True,  # what is printed comes in pieces, at times more and at times fewer
+        kernel_name=kernel,
+        resources=resources,
     ).execute(env=environment)
     answer = json.loads(notebook.cells.pop().outputs[0].text)  # taken out again before anyone sees it
     notebook.metadata.language_info = NotebookNode(name="python")
