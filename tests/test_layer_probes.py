@@ -91,7 +91,9 @@ def test_letters_are_drawn_otherwise() -> None:
     assert corruptions(network, "letters@60") == list(STROKES)
     assert corruptions(network, DATA) == list(STRENGTHS)
     x = torch.rand(2, 1, 28, 28)
-    assert torch.equal(corrupted(x, "slant", 2), redraw(x, "slant", 2))
+    drawn = corrupted(x, "slant", 2)
+    assert isinstance(drawn, torch.Tensor)
+    assert torch.equal(drawn, redraw(x, "slant", 2))
 
 
 def test_another_data_set_is_judged_by_the_probes_of_the_first(store: ResultStore) -> None:
