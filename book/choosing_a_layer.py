@@ -258,8 +258,8 @@ worse = {e: shifted(e) for e in data_of if e in image_encoders or shifted_texts}
 figures.under_shift({titles.get(e, e): {way: 100 * a.mean(axis=0) for way, a in of.items()} for e, of in worse.items()})
 
 # %% [markdown]
-# What each way loses from clean inputs to the greatest strength, and its lead over the last layer there, in points; the
-# interval is over corruptions:
+# What each way loses from clean inputs to the greatest strength, in points; then its lead over the last layer there, with an
+# interval over corruptions:
 
 # %%
 def lead(of, way):
@@ -268,11 +268,13 @@ def lead(of, way):
     return f"{estimate(values):+.1f}" if len(values) > 2 else f"{values.mean():+.1f}"
 
 names = {encoder: titles.get(encoder, encoder) for encoder in worse}
-falls = {names[e]: {way: f"{100 * (a[:, 0] - a[:, -1]).mean():.0f}" for way, a in of.items()} for e, of in worse.items()}
-leads = {names[e]: {way: lead(of, way) for way in of if way != "last layer"} for e, of in worse.items()}
 order = list(dict.fromkeys(way for of in worse.values() for way in of))
-found = {"points lost": pd.DataFrame(falls), "ahead of the last": pd.DataFrame(leads)}
-pd.concat(found, axis=1).reindex(order).fillna("–")
+falls = {names[e]: {way: f"{100 * (a[:, 0] - a[:, -1]).mean():.0f}" for way, a in of.items()} for e, of in worse.items()}
+pd.DataFrame(falls).reindex(order).fillna("–")
+
+# %%
+leads = {names[e]: {way: lead(of, way) for way in of if way != "last layer"} for e, of in worse.items()}
+pd.DataFrame(leads).reindex(order[1:]).fillna("–")
 
 # %% [markdown]
 # **Images: little holds up.** Reading all layers with one probe starts 4 to 5 points ahead of the last layer, on these

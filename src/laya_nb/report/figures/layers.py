@@ -220,8 +220,10 @@ def under_shift(panels: Mapping[str, Mapping[str, np.ndarray]], ylabel: str = "a
         for name, values in of.items():
             ax.plot(range(len(values)), values, "-o", ms=3.5, lw=1.6, color=colors[name], label=name)
         ax.set_title(title)
-    fig.supxlabel("strength of the corruption", fontsize=10)
-    fig.supylabel(ylabel, fontsize=10)
+    for ax in axes[-columns:]:
+        ax.set_xlabel("strength")
+    for ax in axes[::columns]:
+        ax.set_ylabel(ylabel)
     handles = max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[0]))
     fig.legend(*handles, loc="outside lower center", ncols=3, fontsize=SMALL)
     return fig
