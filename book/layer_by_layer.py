@@ -22,10 +22,10 @@
 # **Why it matters.** A head that reads all layers, as LAYA does, is worth its parameters only where the last layer is not
 # enough. A measure without labels would say so before anything is trained.
 #
-# **Answer.** The last layer is the best only where the network was trained for what you ask. On two of four frozen networks a
-# layer before it is ahead, by 7 and 10 points on average over 12 or 13 tasks; on a decoder the gain is 1 point, and not
-# shown. Which measure tells is not settled: over so few layers, curves that have nothing to do with accuracy go with it, too,
-# and none of seven measures is clearly beyond that. InfoNCE comes closest:
+# **Answer.** Often the last layer is not the best. On two of four frozen networks a layer before it is ahead, by 7 and 10
+# points on average over 12 or 13 tasks; on a decoder the gain is 1 point, and not shown. Which measure tells is not settled:
+# over so few layers, curves that have nothing to do with accuracy go with it, too, and none of seven measures is clearly
+# beyond that. InfoNCE comes closest:
 
 # %% tags=["hide-input"] extras=["chapters", "pretrained"] mystnb={"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
 # The package: the installed one, else the one in this checkout, else the repository's; and what this chapter needs.
