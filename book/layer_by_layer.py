@@ -347,9 +347,9 @@ pd.DataFrame({titles.get(encoder, encoder): tasks_that_gain(results) for encoder
 # 4. EfficientNet's is 3.2 ahead, 0.3 to 6.2, which a correction for four networks leaves undecided; the last stage is the
 #    best for three tasks. The paper reports 2 to 16 %.
 #
-# **Our decoder is different.** Its last block is the best for tense and for question or statement, which help to predict the
-# next word. Its best layer is 1.0 points ahead on average, -0.2 to 2.2: the middle is ahead on *how many words*, by 5 points,
-# and block 7 on *has a number*, by 2.
+# **Our decoder is different.** Its last block is the best for tense and for question or statement, which may help to predict
+# the next word. Its best layer is 1.0 points ahead on average, -0.2 to 2.2: the middle is ahead on *how many words*, by 5
+# points, and block 7 on *has a number*, by 2.
 #
 # Training does two things, as the broken lines show. It makes layers that know more than random ones; and in MiniLM it
 # takes away. *How many words* is read from the last layer of the network with random weights for 84 % of the sentences, from

@@ -62,7 +62,7 @@ def auroc_given(doubt: np.ndarray, wrong: np.ndarray, groups: np.ndarray) -> flo
     return total / pairs if pairs else float("nan")
 
 
-def gain_given(doubt: np.ndarray, known: np.ndarray, wrong: np.ndarray, seed: int = 0) -> dict[str, float]:
+def gain_given(doubt: np.ndarray, known: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     """What a doubt adds to another one that is known already.
 
     A logistic model of mistakes reads smooth curves (cubic splines) of `known`; a second one reads those of both. Each
@@ -71,7 +71,6 @@ def gain_given(doubt: np.ndarray, known: np.ndarray, wrong: np.ndarray, seed: in
 
     Args:
         known: the other doubt, (N,): for instance less the maximum softmax.
-        seed: of the halves.
 
     Returns:
         "auroc" and "log_loss" (nats for each example, above 0: better) that are gained; NaN if a half has no mistake or
@@ -79,7 +78,7 @@ def gain_given(doubt: np.ndarray, known: np.ndarray, wrong: np.ndarray, seed: in
     """
     new, mistaken = _checked(doubt, wrong)
     old, _ = _checked(known, wrong)
-    halves = np.array_split(seeds.numpy_generator(seed, "halves for logistic models").permutation(len(old)), 2)
+    halves = np.array_split(seeds.numpy_generator(0, "halves for logistic models").permutation(len(old)), 2)
     if any(len(np.unique(mistaken[half])) < 2 for half in halves):
         return {"auroc": float("nan"), "log_loss": float("nan")}
     ranks = np.stack([stats.rankdata(score) / len(score) for score in (old, new)], axis=1)

@@ -68,8 +68,9 @@ def corrupt_images(x: Tensor, name: str, strength: int, seed: int = 0) -> Tensor
         x = tv.adjust_brightness(x, how)
     elif name == "rotation":
         bilinear = tv.InterpolationMode.BILINEAR
-        sides = [1 if torch.rand((), generator=_generator(image, name, seed)) < 0.5 else -1 for image in x]
-        x = torch.stack([tv.rotate(image, side * how, bilinear) for image, side in zip(x, sides, strict=True)])
+        x = torch.stack(
+            [tv.rotate(image, side * how, bilinear) for image, side in zip(x, _sides(x, name, seed), strict=True)]
+        )
     elif name == "pixelation":
         few = tv.resize(x, [max(1, round(how * height)), max(1, round(how * width))], antialias=True)
         x = tv.resize(few, [height, width], tv.InterpolationMode.NEAREST_EXACT)
@@ -92,10 +93,9 @@ def redraw(x: Tensor, name: str, strength: int, seed: int = 0) -> Tensor:
     how, (height, width) = STROKES[name][strength - 1], x.shape[2:]
     if name == "slant":
         bilinear = tv.InterpolationMode.BILINEAR
-        sides = [1 if torch.rand((), generator=_generator(image, name, seed)) < 0.5 else -1 for image in x]
         slanted = [
             tv.affine(image, angle=0, translate=[0, 0], scale=1, shear=[side * how, 0], interpolation=bilinear)
-            for image, side in zip(x, sides, strict=True)
+            for image, side in zip(x, _sides(x, name, seed), strict=True)
         ]
         return torch.stack(slanted).clamp(0, 1)
     fine = tv.resize(x, [_FINER * height, _FINER * width], tv.InterpolationMode.BILINEAR)
@@ -111,6 +111,11 @@ def corrupt_texts(texts: Sequence[str], strength: int, seed: int = 0) -> list[st
     if strength == 0:
         return list(texts)
     return text_views(texts, 0, TEXT_STRENGTHS[strength - 1], stream_seed(seed, "corruption"))
+
+
+def _sides(x: Tensor, name: str, seed: int) -> list[int]:
+    """To which side each image turns: 1 or -1."""
+    return [1 if torch.rand((), generator=_generator(image, name, seed)) < 0.5 else -1 for image in x]
 
 
 def _generator(image: Tensor, name: str, seed: int) -> torch.Generator:
