@@ -366,18 +366,21 @@ pd.DataFrame({titles.get(encoder, encoder): tasks_that_gain(results) for encoder
 from laya_nb.heads import HEAD_LABELS
 from laya_nb.report.networks import NETWORKS, runs_of
 from laya_nb.runs.measurements import measure
-from laya_nb.runs.trained_layers import trained_layers
+from laya_nb.runs.trained_layers import trained_layers, untrained_layers
 from laya_nb.statistics import estimate
 
-def by_layer(network, head):
+def by_layer(found):
     """Of each layer, the accuracy of its probe in percent, with its interval over seeds."""
-    found = measure(runs_of(network, seeds, max_epochs, head), trained_layers, store)
     accuracy = np.array([100 * of["right"].mean(axis=1) for of in found])
     return {f"layer {i}": f"{estimate(of):.1f}" for i, of in enumerate(accuracy.T, 1)}
 
-both = ("last_layer", "laya")
-by_head = {(NETWORKS[name].title, HEAD_LABELS[head]): by_layer(name, head) for name in networks for head in both}
-pd.DataFrame(by_head).fillna("–")
+rows = {}
+for name in networks:
+    runs = {head: runs_of(name, seeds, max_epochs, head) for head in ("last_layer", "laya")}
+    columns = {HEAD_LABELS[head]: by_layer(measure(of, trained_layers, store)) for head, of in runs.items()}
+    columns["never trained"] = by_layer([untrained_layers(run, store).arrays for run in runs["laya"]])
+    rows[NETWORKS[name].title] = pd.DataFrame(columns)
+pd.concat(rows)
 
 # %% [markdown]
 # Under the usual head probes do better to the end: 86 % at the first layer, 89 % at the last two. Under LAYA, whose head

@@ -15,7 +15,7 @@ from laya_nb.report.findings import errors_and_strangers as found_in
 from laya_nb.runs.doubts import DOUBTS, OF_ATTENTION
 from laya_nb.statistics import compare
 
-SEEDS, MARGIN = 4, 0.01
+SEEDS, MARGIN = 4, 1.0  # hundredths of AUROC
 KINDS = {"a": ("letters", "noise"), "b": ("noise",)}
 
 
@@ -84,9 +84,9 @@ def test_every_kind_has_a_row_and_what_a_network_did_not_meet_has_none() -> None
 @pytest.mark.parametrize(
     ("gain", "distance", "answers", "said"),
     [
-        (0.05, 0.95, ["Yes", "No, less than 0.01", "Yes"], "in 3 of 3 cases.* layers in 3"),
-        (0.0, 0.8, ["No, less than 0.01", "No, less than 0.01", "No: worse"], "in 3 of 3 cases.* layers in 0"),
-        (-0.05, 0.9, ["No", "No, less than 0.01", "No: as well"], "in 3 of 3 cases.* layers in 0"),
+        (0.05, 0.95, ["Yes", "No, less than 0.01", "In 3 of 3 cases"], "in 3 of 3 cases.* layers in 3"),
+        (0.0, 0.8, ["No, less than 0.01", "No, less than 0.01", "Not shown"], "in 3 of 3 cases.* layers in 0"),
+        (-0.05, 0.9, ["No", "No, less than 0.01", "Not shown"], "in 3 of 3 cases.* layers in 0"),
     ],
 )  # fmt: skip
 def test_findings_say_what_was_measured(gain: float, distance: float, answers: list[str], said: str) -> None:
@@ -94,14 +94,24 @@ def test_findings_say_what_was_measured(gain: float, distance: float, answers: l
     calibrated = {"a, as it is": compare(np.array([2.0, 2.1, 2.2]), np.zeros(3), 0.5)}
     found = found_in.findings_of(table, met, calibrated, MARGIN)
     of = {finding.label: finding for finding in found}
-    assert len(of) == len(found) == 2 * 2 + 3 + 1
+    assert len(of) == len(found) == 2 * 2 + 2 + 1
     asked = [of[f"{network}: attention entropy added to the largest probability"] for network in "ab"]
-    assert [finding.answer for finding in (*asked, of["b, noise: attention distance - all layers"])] == answers
+    assert [finding.answer for finding in (*asked, of["strangers: attention distance - all layers"])] == answers
     assert f"{gain:+.3f}"[:5] in asked[0].measured or gain == 0
+    assert asked[0].number is not None
+    assert asked[0].number.mean == pytest.approx(gain, abs=1e-3)
     assert of["a, as it is: calibration error, LAYA - LastLayer"].answer == "Yes"
     line = found_in.headline(table, met, MARGIN)
     assert re.search(said, line), line
     assert "distance was shown" not in found_in.headline(table, pd.DataFrame(), MARGIN)
+
+
+def test_classes_that_were_left_out_stand_beside_other_strangers() -> None:
+    met, left = strange(), pd.DataFrame({"network": "b", "seed": range(SEEDS), "left-out classes/energy/auroc": 0.7})
+    table = doubted.strangers(doubted.with_left_out(met, left))
+    assert list(table.index) == [("a", "letters"), ("a", "noise"), ("b", "noise"), ("b", "left-out classes")]
+    assert table["energy"].dropna().tolist() == pytest.approx([0.7])
+    assert doubted.with_left_out(met, pd.DataFrame()).equals(met)
 
 
 def test_a_map_has_a_cell_with_its_number_for_every_value() -> None:

@@ -16,7 +16,8 @@ from laya_nb.backbones import MLP, FrozenFeatures, HiddenStates, LayerSelection
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, Head, HeadOutput, LastLayerHead, LAYAHead
 from laya_nb.runs import Run, exits, train
-from laya_nb.runs.new_heads import head_seed, hidden_dataset, select, train_head
+from laya_nb.runs.anew import train_anew
+from laya_nb.runs.new_heads import head_seed, hidden_dataset, own_seed, select, train_head
 from laya_nb.training import NonFiniteLoss, TrainingConfig, predict
 
 WIDTHS, D_STAR, CLASSES = (32, 16, 8), 6, 10
@@ -173,8 +174,11 @@ def test_a_network_learns_with_all_its_exits(trained: DepthClassifier, monkeypat
     assert min(right) > 0.6
     monkeypatch.setattr(exits, "train_jointly", lambda *_: network)
     found = exits.joint_exits(trained, SAMPLE)
-    assert set(found) == {"label", "answers", "confidence", "entropy"}
+    assert set(found) == {"label", "answers", "confidence", "entropy", "alone"}
     assert np.array_equal(found["answers"], torch.stack(answers, dim=1))
+    by_itself = predict(train_anew(trained, SAMPLE, own_seed(trained), SHORT), SAMPLE.test.x)
+    assert np.array_equal(found["alone"], by_itself.labels)
+    assert not np.array_equal(found["alone"], answers[-1])
 
 
 def test_a_network_is_drawn_anew_from_its_own_models_seed() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from laya_nb import data
 from laya_nb.analysis.layers import probe
@@ -30,7 +31,8 @@ from laya_nb.runs.layer_results import (
 from laya_nb.runs.measurements import measure
 from laya_nb.runs.run import Run
 from laya_nb.runs.store import Result
-from laya_nb.runs.trained_layers import trained_layers
+from laya_nb.runs.train import model_for
+from laya_nb.runs.trained_layers import trained_layers, untrained_layers
 from laya_nb.training import TrainingConfig
 from laya_nb.training.config import FUSION
 
@@ -163,6 +165,18 @@ def test_layers_of_a_network_trained_for_the_task(store: ResultStore) -> None:
     fitted = probe().fit(h, data.load("fashion_mnist_sample").train.y[:2000])
     guesses = fitted.predict(model.backbone(test.x)[1].detach().numpy())
     np.testing.assert_array_equal(found["right"][1], guesses == test.y.numpy())
+    before = untrained_layers(run, store).arrays
+    assert set(before) == set(found)
+    fresh = probe().fit(*_layer_before(run, "train")).predict(_layer_before(run, "test")[0])
+    np.testing.assert_array_equal(before["right"][1], fresh == test.y.numpy())
+    assert before["right"].mean() < found["right"].mean()
+
+
+def _layer_before(run: Run, part: str) -> tuple[np.ndarray, np.ndarray]:
+    of = data.load(run.dataset)
+    x, y = getattr(of, part)
+    with torch.no_grad():
+        return model_for(run, of).backbone(x[:2000])[1].numpy(), y[:2000].numpy()
 
 
 @pytest.mark.parametrize("chapter", ["layer_by_layer", "choosing_a_layer"])

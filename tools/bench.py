@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from bench_backbones import backbones, frozen
+from bench_doubts import doubts
 from bench_explanations import explanations
 from bench_fusion import fusion
 from bench_representation import representation
@@ -217,6 +218,7 @@ BENCHMARKS: tuple[Callable[[Examples, int], list[Row]], ...] = (
     fusion,
     explanations,
     representation,
+    doubts,
 )
 
 

@@ -1,4 +1,7 @@
-"""Scores of doubt and strangeness as tables and comparisons: networks are questions of their own, seeds the units."""
+"""Scores of doubt and strangeness as tables and comparisons: networks are questions of their own, seeds the units.
+
+Differences of AUROC are in hundredths.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -60,6 +63,11 @@ def compared(
     return found
 
 
+def added(table: pd.DataFrame, score: str, margin: float) -> dict[str, Comparison]:
+    """By network, what a score adds to the AUROC of mistakes that the largest probability has, in hundredths."""
+    return compared(table, f"{score}/gain in auroc", None, margin, scale=100)
+
+
 def two_heads(
     laya: pd.DataFrame, other: pd.DataFrame, column: str, margin: float, scale: float = 1.0
 ) -> dict[str, Comparison]:
@@ -94,15 +102,21 @@ def strangers(table: pd.DataFrame, what: str = "auroc") -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "strangers"])
 
 
+def with_left_out(strange: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
+    """One table of both measurements, `runs.doubts.strangeness` and `left_out`: a row for each network and seed, in the
+    order of the first. Either may have no row."""
+    return strange.merge(left_out, how="outer", on=["network", "seed"], sort=False) if len(left_out) else strange
+
+
 def strangers_against(
     table: pd.DataFrame, score: str, baseline: str, margin: float
 ) -> dict[tuple[str, str], Comparison]:
-    """By network and kind of stranger, the AUROC of a score less that of another, paired by seed, corrected for the
-    comparisons made together (Holm)."""
+    """By network and kind of stranger, the AUROC of a score less that of another in hundredths, paired by seed,
+    corrected for the comparisons made together (Holm)."""
     found = {}
     for network, group in networks(table):
         for kind in kinds(group):
-            a, b = (group[f"{kind}/{name}/auroc"].to_numpy(dtype=float) for name in (score, baseline))
+            a, b = (100 * group[f"{kind}/{name}/auroc"].to_numpy(dtype=float) for name in (score, baseline))
             found[network, kind] = compare(a, b, margin)
     return holm(found)
 

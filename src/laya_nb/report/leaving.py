@@ -3,16 +3,24 @@
 `values` are the arrays of `runs.exits.prefix_exits` or `joint_exits` of one run, `cost` those of `exit_cost`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
+from torch import Tensor
 
 from laya_nb.analysis import early_exit
+from laya_nb.analysis.pruning import multiply_adds
+from laya_nb.runs import Run, sweep
+from laya_nb.runs.exits import EXAMPLES
+from laya_nb.runs.new_heads import some_rows
+from laya_nb.runs.store import ResultStore
+from laya_nb.runs.train import build_model, input_size
 
-WAYS = ("confidence", "attention entropy", "gate", "weight on later layers")
-"""Who says that an exit is sure enough. The last one is known at the end alone: no exit can go by it."""
+WAYS = ("confidence", "attention entropy", "gate", "weight on later layers", "fixed exit")
+"""Who says that an exit is sure enough. Weight on later layers is known at the end alone, so no exit can go by it.
+Where the exit is fixed, all leave at the first there is."""
 POINTS = 60  # of a curve
 SPLITS = 1000
 
@@ -36,20 +44,24 @@ def certainty(values: Values, way: str) -> np.ndarray:
         return np.where((entropy == 0).all(axis=0), -np.inf, 1 - entropy)
     if way == "confidence":
         return values["confidence"][:, :-1].astype(float)
+    if way == "fixed exit":
+        return np.zeros(values["confidence"][:, :-1].shape)
     return 1 - values["gate" if way == "gate" else "later"].astype(float)
 
 
-def curve(values: Values, cost: Values, way: str) -> Left:
+def curve(values: Values, cost: Values, way: str, only: int | None = None) -> Left:
     """Accuracy and cost as the threshold falls, from all going to the end, (POINTS + 1,) each.
 
     Args:
         values: of one run.
         cost: of the network.
         way: one of `WAYS`.
+        only: the one exit that the network has, from 0; None: all of them.
     """
-    sure, right = certainty(values, way), _right(values)
+    chosen = _chosen(values, only)
+    sure, right = certainty(values, way)[:, chosen], _right(values)[:, [*chosen, -1]]
     taken = [early_exit.exits(sure, threshold) for threshold in _thresholds(sure)]
-    everyone, shares = np.arange(len(right)), _relative(cost)
+    everyone, shares = np.arange(len(right)), _shares(cost, chosen)
     return Left(
         np.array([100 * right[everyone, exit].mean() for exit in taken]),
         np.array([shares[exit].mean() for exit in taken]),
@@ -61,13 +73,32 @@ def at_random(values: Values, cost: Values, way: str) -> Left:
     sure, right = certainty(values, way), _right(values)
     taken = [early_exit.exits(sure, threshold) for threshold in _thresholds(sure)]
     rates = np.stack([np.bincount(exit, minlength=right.shape[1]) / len(right) for exit in taken])
-    return Left(100 * rates @ right.mean(axis=0), rates @ _relative(cost))
+    return Left(100 * rates @ right.mean(axis=0), rates @ _shares(cost, _chosen(values, None)))
 
 
 def fixed(values: Values, cost: Values) -> Left:
     """All leave at exit k, the only one, for k = 1..K."""
     whole = cost["fixed/multiply_adds"]
     return Left(100 * _right(values).mean(axis=0), whole / whole[-1])
+
+
+def shallower(groups: Mapping[int, Sequence[Run]], x: Tensor, cost: Values, store: ResultStore) -> Left:
+    """Networks of fewer layers, trained from scratch, from the shallowest on: means over seeds.
+
+    Args:
+        groups: by number of layers, runs (`report.networks.shallower_runs`). Judged are the examples of exits.
+        x: one input, (1, ...).
+        cost: of the whole network, with whose work theirs is compared.
+        store: where their results are.
+    """
+    accuracy, work = [], []
+    for _, runs in sorted(groups.items()):
+        found = sweep(runs, store)
+        judged = some_rows(len(found[0].correct), EXAMPLES).numpy()
+        accuracy.append(100 * np.mean([result.correct[judged].mean() for result in found]))
+        classes = 1 + int(found[0].arrays["label"].max())
+        work.append(multiply_adds(build_model(runs[0], input_size(runs[0], x), classes), x))
+    return Left(np.array(accuracy), np.array(work) / float(cost["fixed/multiply_adds"][-1]))
 
 
 def on_a_grid(left: Left, grid: np.ndarray) -> np.ndarray:
@@ -79,48 +110,67 @@ def on_a_grid(left: Left, grid: np.ndarray) -> np.ndarray:
 
 
 def saved(values: Values, cost: Values, way: str, points: float) -> dict[str, float]:
-    """What is saved if the threshold is the lowest that loses at most some points on one random half of the examples;
-    the other half is judged.
+    """What is saved where one random half of the examples chooses exits and threshold, and the other half is judged.
+
+    The exits are all of them, or one alone, or none. Chosen is what saves most of what loses at most some points. With
+    certainties that are all the same this is the best fixed exit: what a way of leaving must beat.
 
     Returns:
-        "saved", in percent of the whole network's multiply-adds, and "lost", in points of accuracy.
+        "saved", in percent of the multiply-adds of the network as it is, and "lost", in points of accuracy.
     """
-    sure, right = certainty(values, way), _right(values)
+    right = _right(values)
     one, other = next(halves(len(right), 1))
+    best, found = 0.0, {"saved": 0.0, "lost": 0.0}
+    for only in (None, *range(right.shape[1] - 1)):
+        chosen = _chosen(values, only)
+        sure, left, shares = certainty(values, way)[:, chosen], right[:, [*chosen, -1]], _shares(cost, chosen)
 
-    def lost(examples: np.ndarray, taken: np.ndarray) -> float:
-        return 100 * float(right[examples, -1].mean() - right[examples, taken].mean())
+        def outcome(examples: np.ndarray, threshold: float, *of: np.ndarray) -> dict[str, float]:
+            sure, right, shares = of
+            taken = early_exit.exits(sure[examples], threshold)
+            lost = right[examples, -1].mean() - right[examples, taken].mean()
+            return {"saved": 100 * float(1 - shares[taken].mean()), "lost": 100 * float(lost)}
 
-    kept = [t for t in _thresholds(sure[one]) if lost(one, early_exit.exits(sure[one], t)) <= points]
-    taken = early_exit.exits(sure[other], min(kept))
-    return {"saved": 100 * float(1 - _relative(cost)[taken].mean()), "lost": lost(other, taken)}
+        for threshold in _thresholds(sure[one]):
+            seen = outcome(one, threshold, sure, left, shares)
+            if seen["lost"] <= points and seen["saved"] > best:
+                best, found = seen["saved"], outcome(other, threshold, sure, left, shares)
+    return found
 
 
-def guarantee(
-    values: Values, cost: Values, way: str, risk: float, delta: float = 0.05, splits: int = SPLITS
-) -> dict[str, float]:
-    """`early_exit.threshold_with_guarantee` on one half of the examples, judged on the other, for many random halves.
+def guarantee(values: Values, way: str, risk: float, delta: float = 0.05, splits: int = SPLITS) -> dict[str, float]:
+    """How often `early_exit.threshold_with_guarantee` breaks its promise. All exits are there.
+
+    "violated": the examples are taken for the whole population, so the risk of a threshold is known. Half as many
+    calibration examples are drawn from it, with replacement, many times: this is what the guarantee is about.
+    "violated on halves": one random half calibrates, and on the other the risk is observed. It is that of a sample, so
+    it may be too high where the risk is not: this share may well be above delta.
 
     Returns:
-        "violated", the share of splits in which the other half's risk is above `risk`, with "low" and "high", its 95 %
-        interval (Clopper-Pearson); "risk", the mean of it; "saved", in percent of the whole network's multiply-adds.
+        both shares, each with ".../low" and ".../high", its 95 % interval (Clopper-Pearson); "risk", the mean over
+        draws; "left", the mean share that leaves before the end.
     """
     sure, answers, labels = certainty(values, way), values["answers"], values["label"]
-    risks, gains = [], []
-    for one, other in halves(len(labels), splits):
-        threshold = early_exit.threshold_with_guarantee(sure[one], answers[one], labels[one], risk, delta)
-        taken = early_exit.exits(sure[other], threshold)
-        risks.append(early_exit.lost(answers[other], labels[other], taken).mean())
-        gains.append(100 * (1 - _relative(cost)[taken].mean()))
-    violated = int((np.array(risks) > risk).sum())
-    interval = stats.binomtest(violated, splits).proportion_ci(0.95, method="exact")
-    return {
-        "violated": violated / splits,
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "risk": float(np.mean(risks)),
-        "saved": float(np.mean(gains)),
+
+    def outcome(calibration: np.ndarray, judged: np.ndarray | slice) -> tuple[float, float]:
+        threshold = early_exit.threshold_with_guarantee(
+            sure[calibration], answers[calibration], labels[calibration], risk, delta
+        )
+        taken = early_exit.exits(sure[judged], threshold)
+        lost = early_exit.lost(answers[judged], labels[judged], taken)
+        return float(lost.mean()), float((taken < sure.shape[1]).mean())
+
+    rng = np.random.default_rng(0)
+    drawn = [outcome(rng.integers(0, len(labels), len(labels) // 2), slice(None)) for _ in range(splits)]
+    halved = [outcome(one, other) for one, other in halves(len(labels), splits)]
+    found = {
+        name: float(np.mean(values)) for name, values in zip(("risk", "left"), zip(*drawn, strict=True), strict=True)
     }
+    for name, outcomes in {"violated": drawn, "violated on halves": halved}.items():
+        violated = sum(of > risk for of, _ in outcomes)
+        interval = stats.binomtest(violated, splits).proportion_ci(0.95, method="exact")
+        found |= {name: violated / splits, f"{name}/low": float(interval.low), f"{name}/high": float(interval.high)}
+    return found
 
 
 def halves(examples: int, splits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -132,8 +182,9 @@ def halves(examples: int, splits: int) -> Iterator[tuple[np.ndarray, np.ndarray]
 
 
 def _thresholds(sure: np.ndarray) -> list[float]:
-    """From the one that nobody passes down to one that all pass."""
-    return [np.inf, *np.quantile(sure[np.isfinite(sure)], np.linspace(1, 0, POINTS))]
+    """From the one that nobody passes down to one that all pass who ever do."""
+    able = sure[np.isfinite(sure)]
+    return [np.inf, *(np.quantile(able, np.linspace(1, 0, POINTS)) if len(able) else ())]
 
 
 def _right(values: Values) -> np.ndarray:
@@ -141,6 +192,17 @@ def _right(values: Values) -> np.ndarray:
     return values["answers"] == values["label"][:, None]
 
 
-def _relative(cost: Values) -> np.ndarray:
-    """What leaving at each exit costs, all heads so far among it, as a share of the network as it is, (K,)."""
-    return np.asarray(cost["multiply_adds"] / cost["fixed/multiply_adds"][-1], dtype=float)
+def _chosen(values: Values, only: int | None) -> list[int]:
+    return list(range(values["answers"].shape[1] - 1)) if only is None else [only]
+
+
+def _shares(cost: Values, chosen: Sequence[int]) -> np.ndarray:
+    """What it costs to leave at each of some exits, and last at the end, as a share of the network as it is.
+
+    The heads of all of these exits that come before are run, too. What a head costs shows in what leaving costs more
+    where all heads before are run than where none is.
+    """
+    alone = np.asarray(cost["fixed/multiply_adds"], dtype=float)
+    heads = np.diff(cost["multiply_adds"] - alone)
+    run = np.concatenate([[0.0], np.cumsum(heads[list(chosen)])])
+    return (alone[[*chosen, -1]] + run) / alone[-1]

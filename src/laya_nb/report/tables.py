@@ -107,7 +107,7 @@ def benchmark_table(table: pd.DataFrame, published: Mapping[str, tuple[float, fl
     return shown if published else shown.drop(columns="paper, %")
 
 
-def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
+def comparison_table(comparisons: Mapping[Any, Comparison], unit: str = "points") -> pd.DataFrame:
     """One row per head or setting, ready to show: its difference from the reference, and what the two tests say.
 
     The p values are those that the verdict goes by: corrected where the column "Holm" says so (`statistics.holm`), and
@@ -115,7 +115,7 @@ def comparison_table(comparisons: Mapping[Any, Comparison]) -> pd.DataFrame:
     """
     rows = {
         HEAD_LABELS.get(setting, setting): {
-            "difference, points": f"{c.difference.mean:+.2f}",
+            f"difference, {unit}": f"{c.difference.mean:+.2f}",
             "95 % interval": f"[{c.difference.low:+.2f}, {c.difference.high:+.2f}]",
             "p of a difference": p_text(c.p_difference if c.p_holm is None else c.p_holm),
             f"p of ±{c.margin:g} or more": p_text(

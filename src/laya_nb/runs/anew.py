@@ -19,13 +19,16 @@ PROTOCOL = TrainingConfig(
 """How it is trained, on all training examples: none are set aside, since nothing is chosen by them."""
 
 
-def train_anew(model: DepthClassifier, dataset: Dataset, seed: int) -> DepthClassifier:
+def train_anew(
+    model: DepthClassifier, dataset: Dataset, seed: int, protocol: TrainingConfig = PROTOCOL
+) -> DepthClassifier:
     """A network like `model`, with a LAYA head, trained on a data set of its own; `model` stays as it is.
 
     Args:
         model: gives the backbone's shape, and the head's settings as `heads_like` says.
         dataset: what it learns from, of any number of classes.
         seed: of all that is random.
+        protocol: without patience.
 
     Raises:
         ValueError: from `draw_anew`.
@@ -34,7 +37,7 @@ def train_anew(model: DepthClassifier, dataset: Dataset, seed: int) -> DepthClas
     (head,) = heads_like(model, [len(model.head.in_dims)], len(dataset.classes))
     network = DepthClassifier(copy.deepcopy(model.backbone), head)
     draw_anew(network, seed)
-    fit(network, dataset.split(seed, PROTOCOL.validation), seed=seed, protocol=PROTOCOL, device="cpu")
+    fit(network, dataset.split(seed, protocol.validation), seed=seed, protocol=protocol, device="cpu")
     return network
 
 

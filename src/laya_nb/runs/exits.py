@@ -25,12 +25,12 @@ from laya_nb.backbones import MLP, FrozenFeatures, LayerSelection
 from laya_nb.data import Dataset, Examples
 from laya_nb.heads import DepthClassifier, Head, HeadOutput, LAYAHead
 from laya_nb.runs import catalog, probes
-from laya_nb.runs.anew import PROTOCOL, draw_anew, heads_like
+from laya_nb.runs.anew import PROTOCOL, draw_anew, heads_like, train_anew
 from laya_nb.runs.measurements import measurement
 from laya_nb.runs.new_heads import head_seed, hidden_dataset, own_seed, select, some, train_head
 from laya_nb.runs.pruning import REPEATS, _inputs, _interleaved
 from laya_nb.support import seeds
-from laya_nb.training import NonFiniteLoss, TrainingConfig
+from laya_nb.training import NonFiniteLoss, TrainingConfig, predict
 from laya_nb.training.fit import batch_sizes
 from laya_nb.training.optimizer import Adam
 from laya_nb.training.predict import EVALUATION_BATCH
@@ -41,8 +41,8 @@ RISK = 0.01  # that an exit may take
 GATE_FROM = 5000  # training examples to which the gates are fitted
 GATE_PENALTY = 300.0  # of the ridge regressions, on standardised hidden states
 JOINT = replace(PROTOCOL, validation=TrainingConfig.validation)
-"""How a network with all its exits is trained. The share for validation is set aside, as for the model, but not used:
-both learn from as many examples."""
+"""How a network with all its exits is trained, and one without. The share for validation is set aside, as for the
+model, but not used: all learn from as many examples."""
 
 
 class Exits(nn.Module):
@@ -164,8 +164,12 @@ def train_jointly(model: DepthClassifier, dataset: Dataset, protocol: TrainingCo
 @measurement(version=1)
 def joint_exits(model: DepthClassifier, dataset: Dataset) -> dict[str, Any]:
     """Exits trained together with their network (`train_jointly`, which says what it raises): "label", "answers",
-    "confidence" and "entropy" as in `prefix_exits`, of the same test examples."""
-    return _kept(train_jointly(model, dataset), some(dataset.test, EXAMPLES))
+    "confidence" and "entropy" as in `prefix_exits`, of the same test examples; and "alone" (N,), the answers of a
+    network that was trained by the same protocol without exits."""
+    test = some(dataset.test, EXAMPLES)
+    found = _kept(train_jointly(model, dataset), test)
+    alone = predict(train_anew(model, dataset, own_seed(model), JOINT), test.x)
+    return found | {"alone": alone.labels.numpy().astype(np.uint8)}
 
 
 @measurement(version=1)

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from laya_nb.analysis.statistics import Comparison, holm
+from laya_nb.analysis.statistics import Comparison, Estimate, holm
 from laya_nb.report import doubted
-from laya_nb.report.findings.base import Finding, number
+from laya_nb.report.findings.base import Finding, Number
+from laya_nb.runs.doubts import OF_ATTENTION
 
-ATTENTION = ("attention entropy", "attention distance")
+RIVALS = {"max softmax": "the largest probability", "all layers": "the hidden states of all layers"}
+"""What attention's distance is compared with where strangers are met, and what readers call it."""
 
 
 def findings_of(
@@ -19,36 +21,32 @@ def findings_of(
     Args:
         errors, strangers: of `runs.doubts.errors` and `strangeness`, a row per run; there may be no row of the second.
         calibrated: by network and whether it was scaled, LAYA's calibration error less LastLayer's, in points.
-        margin: of AUROC: less is too small to matter.
+        margin: hundredths of AUROC that are too few to matter.
     """
     found = []
-    for score in ATTENTION:
-        for network, comparison in gains(errors, score, margin).items():
-            found.append(
-                Finding(
-                    f"{network}: {score} added to the largest probability",
-                    f"{network}: does {score} tell mistakes that the largest probability does not?",
-                    f"AUROC {comparison.difference:+.3f}, {comparison.difference.n} seeds",
-                    {"higher": "Yes", "lower": "No", "equivalent": f"No, less than {margin:g}"}.get(
-                        comparison.verdict(), "Undecided"
-                    ),
-                    number(comparison.difference),
-                    "share",
-                    0.0,
-                )
-            )
-    for (network, kind), comparison in against(strangers, "all layers", margin).items():
+    for (network, score), comparison in gains(errors, margin).items():
         found.append(
             Finding(
-                f"{network}, {kind}: attention distance - all layers",
-                f"{network}: does attention's distance tell strangers ({kind}) better than all hidden states do?",
-                f"AUROC {comparison.difference:+.3f}, {comparison.difference.n} seeds",
-                {"higher": "Yes", "lower": "No: worse", "equivalent": "No: as well"}.get(
+                f"{network}: {score} added to the largest probability",
+                f"{network}: does {score} tell mistakes that the largest probability does not?",
+                f"AUROC {comparison.difference.mean / 100:+.3f}, {comparison.difference.n} seeds",
+                {"higher": "Yes", "lower": "No", "equivalent": f"No, less than {margin / 100:g}"}.get(
                     comparison.verdict(), "Undecided"
                 ),
-                number(comparison.difference),
+                _share(comparison.difference),
                 "share",
                 0.0,
+            )
+        )
+    for rival, name in RIVALS.items() if len(strangers) else ():
+        verdicts = [of.verdict() for of in against(strangers, rival, margin).values()]
+        better, worse = (verdicts.count(verdict) for verdict in ("higher", "lower"))
+        found.append(
+            Finding(
+                f"strangers: attention distance - {rival}",
+                f"Does attention's distance tell strangers better than {name}?",
+                f"better in {better} and worse in {worse} of {len(verdicts)} cases",
+                "Not shown" if not better else f"In {better} of {len(verdicts)} cases",
             )
         )
     for name, comparison in calibrated.items():
@@ -65,9 +63,11 @@ def findings_of(
     return found
 
 
-def gains(errors: pd.DataFrame, score: str, margin: float) -> dict[str, Comparison]:
-    """By network, the AUROC of mistakes that a score adds to the largest probability, corrected together (Holm)."""
-    return holm(doubted.compared(errors, f"{score}/gain in auroc", None, margin))
+def gains(errors: pd.DataFrame, margin: float) -> dict[tuple[str, str], Comparison]:
+    """By network and score of attention, what it adds to the largest probability, corrected together (Holm)."""
+    found = {score: doubted.added(errors, score, margin) for score in OF_ATTENTION}
+    networks = next(iter(found.values()))
+    return holm({(network, score): found[score][network] for network in networks for score in OF_ATTENTION})
 
 
 def against(strangers: pd.DataFrame, baseline: str, margin: float) -> dict[tuple[str, str], Comparison]:
@@ -77,19 +77,21 @@ def against(strangers: pd.DataFrame, baseline: str, margin: float) -> dict[tuple
 
 def headline(errors: pd.DataFrame, strangers: pd.DataFrame, margin: float) -> str:
     """The chapter's outcome in one line."""
-    most = max(
-        comparison.difference.mean for score in ATTENTION for comparison in gains(errors, score, margin).values()
-    )
+    most = max(comparison.difference.mean for comparison in gains(errors, margin).values()) / 100
     said = (
         f"{errors['network'].nunique()} networks: added to the largest probability, attention's entropy and distance "
         f"raise the AUROC of mistakes by at most {most:.3f}"
     )
     if not len(strangers):
         return said
-    found = {baseline: against(strangers, baseline, margin) for baseline in ("max softmax", "all layers")}
+    found = {rival: against(strangers, rival, margin) for rival in RIVALS}
     better = {name: sum(of.verdict() == "higher" for of in group.values()) for name, group in found.items()}
     return (
         f"{said}; its distance was shown to tell strangers better than the largest probability in "
         f"{better['max softmax']} of {len(found['max softmax'])} cases, and better than the hidden states of all "
         f"layers in {better['all layers']}"
     )
+
+
+def _share(hundredths: Estimate) -> Number:
+    return Number(hundredths.mean / 100, hundredths.low / 100, hundredths.high / 100)

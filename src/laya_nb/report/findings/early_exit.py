@@ -1,0 +1,66 @@
+"""Early exit: does leaving when an exit is certain save more than one exit for all?"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from laya_nb.analysis.statistics import Comparison, compare, holm
+from laya_nb.report import leaving
+from laya_nb.report.findings.base import Finding
+from laya_nb.report.networks import NETWORKS
+
+Found = Mapping[str, Sequence[leaving.Values]]
+Costs = Mapping[str, leaving.Values]
+FIXED = "fixed exit"
+WAYS = ("confidence", "attention entropy", FIXED)
+
+
+def findings_of(frozen: Found, cost: Costs, margin: float, too_little: float) -> list[Finding]:
+    """From heads on the prefixes of trained networks.
+
+    Args:
+        frozen: by network, `runs.exits.prefix_exits` of each seed.
+        cost: by network, `runs.exits.exit_cost`.
+        margin: points of accuracy that may be lost.
+        too_little: percent of the work that is too little to matter.
+    """
+    saved = {(name, way): saved_by(frozen[name], cost[name], way, margin) for name in frozen for way in WAYS}
+    return [
+        Finding(
+            f"{NETWORKS[name].title}: {way} - fixed exit",
+            f"{NETWORKS[name].title}: does leaving early by {way} save more work than one exit for all inputs?",
+            f"{saved[name, way].mean():.0f} % against {saved[name, FIXED].mean():.0f} %, {len(frozen[name])} seeds",
+            {
+                "higher": "Yes",
+                "lower": "No: less",
+                "equivalent": f"No: as much, within {too_little:g} % of the work",
+            }.get(comparison.verdict(), "Undecided"),
+        )
+        for (name, way), comparison in more_than_fixed(frozen, cost, margin, too_little).items()
+    ]
+
+
+def saved_by(values: Sequence[leaving.Values], cost: leaving.Values, way: str, margin: float) -> np.ndarray:
+    """What a way to leave saves, in percent of the work of the network as it is, of each seed."""
+    return np.array([leaving.saved(one, cost, way, margin)["saved"] for one in values])
+
+
+def more_than_fixed(frozen: Found, cost: Costs, margin: float, too_little: float) -> dict[tuple[str, str], Comparison]:
+    """By network and way to leave, what it saves less what the best fixed exit does, in percent of the work, paired by
+    seed, corrected for the comparisons made together (Holm)."""
+    found = {}
+    for name, values in frozen.items():
+        *own, fixed = (saved_by(values, cost[name], way, margin) for way in WAYS)
+        found |= {(name, way): compare(of, fixed, too_little) for way, of in zip(WAYS[:-1], own, strict=True)}
+    return holm(found)
+
+
+def headline(frozen: Found, cost: Costs, margin: float) -> str:
+    """The chapter's outcome in one line."""
+    parts = []
+    for name, values in frozen.items():
+        own, fixed = (saved_by(values, cost[name], way, margin).mean() for way in ("confidence", FIXED))
+        parts.append(f"{NETWORKS[name].title} {own:.0f} % (one exit for all inputs {fixed:.0f} %)")
+    return (
+        f"Early exits by confidence, for {margin:g} points of accuracy, save of the network's work: {', '.join(parts)}"
+    )
