@@ -269,10 +269,10 @@ for name, values in together.items():
         }
     alone = np.array([100 * (one["alone"] == one["label"]).mean() for one in values])
     rows[titles[name], "end"] |= {"no exits, same training, %": f"{estimate(alone):.1f}", "end - no exits": f"{estimate(both[1][-1] - alone):+.1f}"}
-pd.DataFrame(rows).T.fillna("")
+pd.DataFrame(rows).T.fillna("") if joint else None
 
 # %%
-savings(together)
+savings(together) if joint else None
 
 # %% [markdown]
 # @@JOINT@@
