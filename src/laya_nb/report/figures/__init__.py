@@ -14,6 +14,7 @@ from laya_nb.report.figures.ablations import (
 from laya_nb.report.figures.benchmark import accuracy_and_differences, probes_and_heads
 from laya_nb.report.figures.doubts import auroc_map, reliability
 from laya_nb.report.figures.exits import exit_curves
+from laya_nb.report.figures.explorer import explore
 from laya_nb.report.figures.faithfulness import direct_and_total, one_prediction, pruning_curves, rankings_of_layers
 from laya_nb.report.figures.layers import (
     accuracy_over_depth,
@@ -64,6 +65,7 @@ __all__ = [
     "entropy_of_right_and_wrong",
     "estimates_by_row",
     "exit_curves",
+    "explore",
     "five_heads",
     "forest",
     "gain_against_setting",
