@@ -84,6 +84,16 @@ questions = {
         ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
     "And with a new head on the layers that are left?":
         ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
+    "Early exit: does leaving when an exit is certain save more than one exit for all inputs?":
+        ("early_exit", "Fashion-MNIST, 8 layers: confidence - fixed exit"),
+    "And leaving when an exit's attention is sharp?":
+        ("early_exit", "Fashion-MNIST, 8 layers: attention entropy - fixed exit"),
+    "Error detection: does the entropy of attention tell mistakes that confidence does not?":
+        ("errors_and_strangers", "Fashion-MNIST, MLP: attention entropy added to the largest probability"),
+    "Does unusual attention tell strange inputs better than confidence?":
+        ("errors_and_strangers", "strangers: attention distance - max softmax"),
+    "And better than the hidden states of all layers?":
+        ("errors_and_strangers", "strangers: attention distance - all layers"),
 }
 findings.in_plain_words(questions)
 

@@ -52,11 +52,15 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "meeting": [], "relearning": [], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"networks": ["sample"], "meeting": [], "leaving_out": [], "relearning": [], "confident": ["sample"], "scaled": ["sample"], "published": [0, 1], "seeds": [0, 1], "max_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 networks: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb"]  # or "sample"
 meeting: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb"]  # which of them meet strangers
-relearning: list[str] = ["fashion_mnist", "cifar10"]  # which are trained anew, without two classes and on wrong labels
-seeds: list[int] = [0, 1, 2]  # one of each network with either head for each
+leaving_out: list[str] = ["fashion_mnist", "cifar10"]  # which are trained anew without two classes
+relearning: list[str] = ["fashion_mnist"]  # and which on labels of which some are wrong
+confident: list[str] = ["fashion_mnist", "eight_layers", "cifar10", "imdb", "frozen_transformer"]  # whose confidence is judged
+scaled: list[str] = ["fashion_mnist", "eight_layers", "imdb"]  # and is mended by a temperature
+seeds: list[int] = [0, 1, 2]  # one of each network for each
+published: list[int] = [0, 1, 2, 3, 4]  # the seeds whose confidence is compared, with either head
 max_epochs: int = 50  # the longest training, in passes over the data
 margin: float = 1.0  # hundredths of AUROC, and points of calibration error: less than this is too small to matter
 
@@ -180,20 +184,20 @@ tables.comparison_table(gains(mistakes, margin), "hundredths of AUROC")
 # ## Strangers
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "@@ALT2@@"}, "figure": {"caption": "How well nine scores tell strangers from test examples: AUROC, means over seeds. Below 0.5 strangers look more familiar than what the network was trained for.", "name": "fig-strangers"}}
-met = doubted.with_left_out(on(meeting, doubts.strangeness), on(relearning, doubts.left_out))
+met = doubted.with_left_out(on(meeting, doubts.strangeness), on(leaving_out, doubts.left_out))
 figures.auroc_map(doubted.strangers(met)) if len(met) else None
 
 # %% [markdown]
 # @@STRANGERS1@@
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "@@ALT2B@@"}, "figure": {"caption": "How much better attention's distance tells each kind of stranger than two other scores do. Means and 95 % intervals over seeds.", "name": "fig-distance-of-strangers"}}
-compared = {rival: against(met, rival, margin) for rival in RIVALS}
-rows = [f"{network}: {kind}" for network, kind in compared["max softmax"]]
-less = {f"less {rival}": [c.difference for c in found.values()] for rival, found in compared.items()}
+by_rival = {rival: against(met, rival, margin) for rival in RIVALS}
+rows = [f"{network}: {kind}" for network, kind in by_rival["max softmax"]]
+less = {f"less {rival}": [c.difference for c in found.values()] for rival, found in by_rival.items()}
 figures.estimates_by_row(less, rows, "difference in AUROC, hundredths") if rows else None
 
 # %%
-tables.wins_table({rival: list(found.values()) for rival, found in compared.items()}) if rows else None
+tables.wins_table({rival: list(found.values()) for rival, found in by_rival.items()}) if rows else None
 
 # %% [markdown]
 # @@STRANGERS3@@
@@ -215,54 +219,58 @@ doubted.readings(met, ["max softmax", "all layers", "attention distance"]) if le
 # %% tags=["hide-input"] mystnb={"image": {"alt": "@@ALT3@@"}, "figure": {"caption": "Accuracy of answers against their confidence, test examples of all seeds together, in fifteen bins. The larger a dot, the more answers it stands for.", "name": "fig-reliability"}}
 from laya_nb.analysis.calibration import reliability
 
+heads = ("laya", "last_layer")
+
+def found(name, head):
+    """The published runs of a network with a head."""
+    return sweep(runs_of(name, published, max_epochs, head), store)
+
 def together(name, head):
     """The reliability of all runs' answers."""
-    found = sweep(runs_of(name, seeds, max_epochs, head), store)
-    confidence = np.concatenate([result.arrays["confidence"] for result in found]).astype(float)
-    return reliability(confidence.clip(0, 1), np.concatenate([result.correct for result in found]))
+    runs = found(name, head)
+    confidence = np.concatenate([run.arrays["confidence"] for run in runs]).astype(float)
+    return reliability(confidence.clip(0, 1), np.concatenate([run.correct for run in runs]))
 
-heads = ("laya", "last_layer")
-figures.reliability({NETWORKS[name].title: {head: together(name, head) for head in heads} for name in networks})
+figures.reliability({NETWORKS[name].title: {head: together(name, head) for head in heads} for name in confident})
 
 # %% [markdown]
-# The **calibration error** is the mean distance from the diagonal, weighted by how many answers a bin has. It can often be
-# mended with one number: all logits are divided by a temperature, which is chosen for the lowest log-loss on other examples
-# {cite}`calibration`. Here one half of the test part chooses it, and the other is judged. In percent:
+# The **calibration error** is the mean distance from the diagonal, weighted by how many answers a bin has: in fifteen bins of
+# equal width, or with as many answers in each. In percent, of the published runs:
 
 # %%
 from laya_nb.heads import HEAD_LABELS
 
-confidence = {head: on(networks, doubts.confidence, head) for head in heads}
-
-def by_head(columns, **how):
-    """Numbers of both heads, a row for each network and head."""
-    found = {HEAD_LABELS[head]: explanations.numbers(table, columns, **how) for head, table in confidence.items()}
-    return pd.concat(found).swaplevel().loc[titles]
-
-errors_of = {"ece": "equal width", "ece_equal_mass": "equal mass"}
-ways = {"as it is": "", "scaled": ", scaled"}
-by_head({f"{way}/{of}": f"{title}{said}" for way, said in ways.items() for of, title in errors_of.items()}, scale=100, digits=1)
+as_it_is = {head: pd.concat([doubted.calibration_of(NETWORKS[name].title, found(name, head)) for name in confident]) for head in heads}
+both = {"ece": "equal width", "ece_equal_mass": "equal mass", "overconfidence": "confidence - accuracy"}
+doubted.by_head({HEAD_LABELS[head]: of for head, of in as_it_is.items()}, both, scale=100, digits=1)
 
 # %%
-calibrated = {
-    f"{network}, {way}": comparison
-    for way in ways
-    for network, comparison in doubted.two_heads(*confidence.values(), f"{way}/ece", margin, scale=100).items()
-}
+calibrated = doubted.two_heads(*as_it_is.values(), "ece", margin, scale=100)
 tables.comparison_table(calibrated)
 
 # %% [markdown]
 # @@CONFIDENCE1@@
+#
+# Often one number mends it: all logits are divided by a temperature, which is chosen for the lowest log-loss on other examples
+# {cite}`calibration`. Here one half of the test part chooses it, and the other is judged. The calibration error before and
+# after, and then two scores that judge all probabilities, not only the largest, the log-loss and the Brier score:
 
 # %%
-by_head({"scaled/temperature": "temperature", "as it is/brier": "Brier", "scaled/brier": "Brier, scaled", "as it is/log_loss": "log-loss", "scaled/log_loss": "log-loss, scaled"})
+mended = {HEAD_LABELS[head]: on(scaled, doubts.confidence, head) for head in heads}
+errors_of = {"as it is/ece": "error, %", "scaled/ece": "error, scaled, %"}
+temperature = doubted.by_head(mended, {"scaled/temperature": "temperature"})
+pd.concat([doubted.by_head(mended, errors_of, scale=100, digits=1), temperature], axis=1)
+
+# %%
+scores_of = {"as it is/log_loss": "log-loss", "scaled/log_loss": "scaled", "as it is/brier": "Brier", "scaled/brier": "Brier, scaled"}
+doubted.by_head(mended, scores_of, digits=3)
 
 # %% [markdown]
 # @@CONFIDENCE2@@
 #
 # ## Labels that are wrong
 #
-# Of a network's training labels 5 % were flipped before it was trained anew, on all examples, for twelve epochs. Which share
+# Of a network's training labels 5 % were flipped before it was trained anew, on all examples, for twelve epochs. What share
 # of the 5 % most suspicious examples has a flipped label? A score that knows nothing finds 5 %.
 
 # %%

@@ -87,7 +87,7 @@ figures.same_images(images[first, 0].numpy(), {f"seed {s}": a for s, a in zip(se
 # All six networks are about equally accurate. Each of them looks as if it knew at which layer a shirt is decided. They
 # do not agree on which ([the chapter on stability](stability.ipynb)).
 #
-# ## Twelve findings
+# ## Fifteen findings
 
 # %% tags=["remove-input"]
 findings.in_plain_words({
@@ -110,6 +110,12 @@ findings.in_plain_words({
         ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
     "And if the layers that are left get a new head?":
         ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
+    "Early exit: does it save more work to leave when an exit is certain than to have one exit for all inputs?":
+        ("early_exit", "Fashion-MNIST, 8 layers: confidence - fixed exit"),
+    "Mistakes: does the entropy of attention tell any that the network's confidence does not?":
+        ("errors_and_strangers", "Fashion-MNIST, MLP: attention entropy added to the largest probability"),
+    "Inputs of a strange kind: does unusual attention tell them better than the hidden states themselves?":
+        ("errors_and_strangers", "strangers: attention distance - all layers"),
 })
 
 # %% [markdown]

@@ -14,6 +14,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from chapter_front import REF
 from conftest import ROOT, Book
+from term_links import AMBIGUOUS
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
@@ -172,3 +173,15 @@ def test_planted_poor_alt_text_is_seen(tmp_path: Path, alt: str) -> None:
     page = tmp_path / "page.html"
     page.write_text(f'<article><div class="cell_output"><img src="a.png" alt="{alt}"></div></article>')
     assert len(list(undescribed(page))) == 1
+
+
+def test_the_first_use_of_every_term_leads_to_the_glossary(book: Book) -> None:
+    glossary = read(book.html / "book" / "glossary.html")
+    terms = {str(term["id"]): term.get_text(strip=True).rstrip("#") for term in glossary.select("dt[id^=term-]")}
+    assert len(terms) > 40
+    linked = [attributes(read(book.html / f"{page}.html"), "article a.term", "href") for page in PAGES]
+    used = {link.partition("#")[2] for links in linked for link in links}
+    assert {name.lower() for anchor, name in terms.items() if anchor not in used} <= AMBIGUOUS
+    assert used <= set(terms)
+    assert all(len(links) == len(set(links)) for links in linked)
+    assert max(map(len, linked)) > 10

@@ -130,7 +130,7 @@ def pair(names: list[str]) -> None:
 
 def pages_digest() -> str:
     """A hash of all that the pages are made from."""
-    files = [ROOT / "_toc.yml", ROOT / "_config.yml", ROOT / "requirements.lock"]
+    files = [ROOT / "_toc.yml", ROOT / "_config.yml", ROOT / "requirements.lock", ROOT / "tools" / "term_links.py"]
     files += [path for path in BOOK.rglob("*") if path.is_file() and path.suffix != ".py"]
     shown = sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(ROOT).parts))
     return digest(part for path in shown for part in (str(path.relative_to(ROOT)).encode(), path.read_bytes()))

@@ -3,13 +3,16 @@
 Differences of AUROC are in hundredths.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from laya_nb.analysis.calibration import calibration_error
 from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate, holm
+from laya_nb.report.explanations import numbers
 from laya_nb.runs.doubts import DETECTORS
+from laya_nb.runs.store import Result
 
 AMONG = {
     "among all inputs": "auroc",
@@ -78,6 +81,36 @@ def two_heads(
         a, b = (scale * of.sort_values("seed")[column].to_numpy(dtype=float) for of in (group, theirs[network]))
         found[network] = compare(a, b, margin)
     return found
+
+
+def calibration_of(network: str, results: Sequence[Result]) -> pd.DataFrame:
+    """How far confidence is from accuracy in runs of a network, a row for each, with "network" and "seed".
+
+    Columns as in `analysis.calibration.calibration`, those which the largest probability alone decides. Runs keep it in
+    half precision.
+    """
+    rows = []
+    for result in results:
+        confidence, correct = result.arrays["confidence"].astype(float).clip(0, 1), result.correct
+        rows.append(
+            {
+                "network": network,
+                "seed": result.run["seed"],
+                "ece": calibration_error(confidence, correct),
+                "ece_equal_mass": calibration_error(confidence, correct, equal_mass=True),
+                "overconfidence": float(confidence.mean() - correct.mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_head(
+    found: Mapping[str, pd.DataFrame], columns: dict[str, str], scale: float = 1.0, digits: int = 2
+) -> pd.DataFrame:
+    """`explanations.numbers` for several heads, ready to show: a row for each network and head."""
+    shown = {head: numbers(table, columns, scale, digits) for head, table in found.items()}
+    networks = dict.fromkeys(network for table in shown.values() for network in table.index)
+    return pd.concat(shown).swaplevel().loc[list(networks)]
 
 
 def kinds(group: pd.DataFrame) -> list[str]:
