@@ -36,7 +36,9 @@ def trained() -> DepthClassifier:
 def test_logits_come_back_at_any_temperature(trained: DepthClassifier, temperature: float) -> None:
     found = decompose(trained, IMAGES)
     assert found.temperature == trained.head.temperature
-    other = LAYAHead(trained.head.in_dims, 10, d_star=trained.head.classifier.in_features, temperature=temperature)
+    classifier = trained.head.classifier
+    assert isinstance(classifier, torch.nn.Linear)
+    other = LAYAHead(trained.head.in_dims, 10, d_star=classifier.in_features, temperature=temperature)
     other.load_state_dict(trained.head.state_dict())
     with torch.no_grad():
         logits, attention, _ = other(trained.backbone(IMAGES))
@@ -79,7 +81,7 @@ def test_what_a_trained_model_is_made_of_is_kept(tmp_path: Path, monkeypatch: py
         ({"layers": ["a"]}, "layers must be 3, got 1"),
     ],
 )
-def test_what_does_not_fit_is_named(trained: DepthClassifier, change: dict, said: str) -> None:  # type: ignore[type-arg]
+def test_what_does_not_fit_is_named(trained: DepthClassifier, change: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         figures.explore(**{"networks": {"a": decompose(trained, IMAGES)}, "images": IMAGES, **change})
 
@@ -137,7 +139,7 @@ def weights(page: Page, network: int, temperature: float) -> np.ndarray:
 def test_the_pages_logits_are_pytorchs(page: Page, trained: DepthClassifier) -> None:
     with torch.no_grad():
         expected = trained(IMAGES).logits.numpy()
-    np.testing.assert_allclose(logits(page, 0, trained.head.temperature), expected, atol=1e-5)
+    np.testing.assert_allclose(logits(page, 0, decompose(trained, IMAGES).temperature), expected, atol=1e-5)
     apart = decompose(trained, IMAGES)
     for temperature in (0.05, 7.0):
         np.testing.assert_allclose(logits(page, 0, temperature), apart.logits(temperature), atol=1e-5)

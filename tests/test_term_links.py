@@ -29,7 +29,7 @@ def test_the_first_use_is_linked(text: str, expected: str) -> None:
 
 
 def test_code_links_headings_and_table_cells_are_left_alone() -> None:
-    page, section, paragraph = nodes.document(None, None), nodes.section(), nodes.paragraph()  # type: ignore[arg-type]
+    page, section, paragraph = nodes.document(None, None), nodes.section(), nodes.paragraph()
     page += section
     section += [nodes.title("", "A probe"), paragraph]
     paragraph += [nodes.Text("One "), nodes.literal("", "probe"), nodes.reference("", "", nodes.Text("a probe"))]

@@ -1,6 +1,6 @@
 """How long scores of doubt and strangeness take for one trained model, and what letting half of a batch leave gains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -52,7 +52,7 @@ def _leaving(train: Examples, repeats: int) -> list[Row]:
         threshold = float(heads[EXIT](backbone(x)[: EXIT + 1]).logits.softmax(dim=1).amax(dim=1).median())
         for size in BATCHES:
             parts = x.split(size)[:64]
-            functions = {
+            functions: dict[str, Callable[[], object]] = {
                 "whole": partial(_run_all, model, parts),
                 "leaving": partial(_leave_all, model, ways, parts, threshold),
             }

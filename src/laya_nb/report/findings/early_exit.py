@@ -48,7 +48,7 @@ def saved_by(values: Sequence[leaving.Values], cost: leaving.Values, way: str, m
 def more_than_fixed(frozen: Found, cost: Costs, margin: float, too_little: float) -> dict[tuple[str, str], Comparison]:
     """By network and way to leave, what it saves less what the best fixed exit does, in percent of the work, paired by
     seed, corrected for the comparisons made together (Holm)."""
-    found = {}
+    found: dict[tuple[str, str], Comparison] = {}
     for name, values in frozen.items():
         *own, fixed = (saved_by(values, cost[name], way, margin) for way in WAYS)
         found |= {(name, way): compare(of, fixed, too_little) for way, of in zip(WAYS[:-1], own, strict=True)}
