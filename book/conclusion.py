@@ -115,8 +115,15 @@ findings.in_plain_words(questions)
 # - **You want a smaller network.** Fit a head to each layer and cut behind the first that is good enough. Attention says
 #   which taps a head does not read; with a new head most can go, in any order, unless one layer alone knows the answer
 #   ([pruning](pruning.ipynb)).
-# - **You want to spot mistakes.** Use the network's confidence. The entropy of attention is a weaker sign wherever we
-#   compared the two ([depth profiles](depth_profiles.ipynb), [CIFAR-10](cifar10.ipynb), [IMDB](imdb.ipynb)).
+# - **You want to stop early.** Give a trained network a few heads on its first layers, and leave where one is confident, with a
+#   threshold from held-out examples; try one exit for all inputs, and a network of fewer layers, first. Attention does not
+#   tell when to leave ([early exit](early_exit.ipynb)).
+# - **You want to spot mistakes or strange inputs.** For mistakes use the network's confidence: attention adds nothing that we
+#   could show. For inputs of a strange kind use the hidden states of all layers, which told most kinds best, but not all
+#   ([errors, strangers and confidence](errors_and_strangers.ipynb)).
+# - **You need honest confidence.** Scale the logits by one temperature, whichever head you use. LAYA's confidence is further
+#   from its accuracy than the usual head's on three of five networks
+#   ([the same chapter](errors_and_strangers.ipynb#is-the-confidence-honest)).
 # - **You use LAYA all the same.** Try narrow adapters first ([adapter capacity](adapter_capacity.ipynb)). Choose the
 #   temperature for the reader of the weights: accuracy gives no reason to prefer one ([temperature](temperature.ipynb)).
 #   And before you report the best of many settings, find out how good luck would make it.
@@ -129,8 +136,8 @@ findings.in_plain_words(questions)
 #
 # ## What is open
 #
-# - **Early exit, error detection.** The paper names them as uses of the weights. This book has measured a piece of the
-#   second only.
+# - **Early exit of large frozen networks**, where a layer is dear and a head is not. Ours were measured on small networks that
+#   were trained for the task.
 # - **Larger frozen networks**, for vision and language. Ours have 6 to 12 blocks.
 #
 # [All findings](findings.ipynb) stand on a page of their own. [Bring your own](bring_your_own.ipynb) shows how to ask a

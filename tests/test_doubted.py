@@ -84,9 +84,9 @@ def test_every_kind_has_a_row_and_what_a_network_did_not_meet_has_none() -> None
 @pytest.mark.parametrize(
     ("gain", "distance", "answers", "said"),
     [
-        (0.05, 0.95, ["Yes", "No, less than 0.01", "In 3 of 3 cases"], "in 3 of 3 cases.* layers in 3"),
-        (0.0, 0.8, ["No, less than 0.01", "No, less than 0.01", "Not shown"], "in 3 of 3 cases.* layers in 0"),
-        (-0.05, 0.9, ["No", "No, less than 0.01", "Not shown"], "in 3 of 3 cases.* layers in 0"),
+        (0.05, 0.95, ["Yes", "No, less than 0.01", "On 2 of 2 networks"], "on 2 of 2,.* layers on 2"),
+        (0.0, 0.8, ["No, less than 0.01", "No, less than 0.01", "Not shown: worse"], "on 2 of 2,.* layers on 0"),
+        (-0.05, 0.9, ["No", "No, less than 0.01", "Not shown"], "on 2 of 2,.* layers on 0"),
     ],
 )  # fmt: skip
 def test_findings_say_what_was_measured(gain: float, distance: float, answers: list[str], said: str) -> None:
@@ -106,12 +106,26 @@ def test_findings_say_what_was_measured(gain: float, distance: float, answers: l
     assert "distance was shown" not in found_in.headline(table, pd.DataFrame(), MARGIN)
 
 
+def test_strangers_are_compared_kind_by_kind_and_on_average() -> None:
+    met = strange(distance=0.6)
+    met.loc[met["network"] == "a", "noise/attention distance/auroc"] += 0.2
+    kind = doubted.by_kind(met, "attention distance", "max softmax")
+    assert {case: round(of.mean) for case, of in kind.items()} == {
+        ("a", "letters"): -10, ("a", "noise"): 10, ("b", "noise"): -10,
+    }  # fmt: skip
+    average = doubted.strangers_against(met, "attention distance", "max softmax", MARGIN)
+    assert {network: round(of.difference.mean) for network, of in average.items()} == {"a": 0, "b": -10}
+    assert [of.verdict() for of in average.values()] == ["equivalent", "lower"]
+
+
 def test_classes_that_were_left_out_stand_beside_other_strangers() -> None:
     met, left = strange(), pd.DataFrame({"network": "b", "seed": range(SEEDS), "left-out classes/energy/auroc": 0.7})
     table = doubted.strangers(doubted.with_left_out(met, left))
     assert list(table.index) == [("a", "letters"), ("a", "noise"), ("b", "noise"), ("b", "left-out classes")]
     assert table["energy"].dropna().tolist() == pytest.approx([0.7])
     assert doubted.with_left_out(met, pd.DataFrame()).equals(met)
+    backwards = doubted.with_left_out(met.sort_values("network", ascending=False, kind="stable"), left)
+    assert list(dict.fromkeys(backwards["network"])) == ["b", "a"]
 
 
 def test_a_map_has_a_cell_with_its_number_for_every_value() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from laya_nb.statistics import Comparison, compare, compare_all, estimate, holm, slopes, welch_t
+from laya_nb.statistics import Comparison, compare, compare_all, estimate, holm, holm_within, slopes, welch_t
 
 VALUES = st.lists(st.floats(-100, 100), min_size=3, max_size=12)
 
@@ -123,6 +123,16 @@ def test_holm_by_hand() -> None:
     found = holm({name: Comparison(difference, 0.5, p, 0.5) for name, p in (("a", 0.01), ("b", 0.03), ("c", 0.02))})
     assert {name: c.p_equivalence_holm for name, c in found.items()} == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.04})
     assert holm({}) == {}
+
+
+def test_each_network_is_a_question_of_its_own() -> None:
+    difference, names = estimate([1.0, 2.0]), [("a", "x"), ("a", "y"), ("b", "x")]
+    found = holm_within(
+        {n: Comparison(difference, p, 0.5, 0.5) for n, p in zip(names, (0.01, 0.03, 0.02), strict=True)}
+    )
+    assert {name: c.p_holm for name, c in found.items()} == pytest.approx(
+        dict(zip(names, (0.02, 0.03, 0.02), strict=True))
+    )
 
 
 def test_settings_are_compared_with_the_reference_seed_by_seed() -> None:

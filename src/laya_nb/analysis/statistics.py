@@ -154,6 +154,15 @@ def holm(comparisons: Mapping[_Name, Comparison]) -> dict[_Name, Comparison]:
     }
 
 
+def holm_within(comparisons: Mapping[tuple[str, str], Comparison]) -> dict[tuple[str, str], Comparison]:
+    """`holm` among those whose names begin alike: several comparisons on each of some networks, each network being a
+    question of its own."""
+    found: dict[tuple[str, str], Comparison] = {}
+    for network in dict.fromkeys(first for first, _ in comparisons):
+        found |= holm({name: comparison for name, comparison in comparisons.items() if name[0] == network})
+    return found
+
+
 def slopes(table: "pd.DataFrame", y: str, x: str, log_y: bool = False, log_x: bool = False) -> np.ndarray:
     """The slope of y against x over each seed's runs, (S,), in y's unit per unit of x, in the order of the seeds.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from laya_nb.analysis.calibration import calibration_error
-from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate, holm
+from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate
 from laya_nb.report.explanations import numbers
 from laya_nb.runs.doubts import DETECTORS
 from laya_nb.runs.store import Result
@@ -20,6 +20,8 @@ AMONG = {
     "among inputs of like confidence": "auroc within confidence",
 }
 """Who is compared with whom, and the column's name behind "SCORE/"."""
+KINDS = {"fashion_mnist in colour": "garments in colour"}
+"""What readers call kinds of strangers, where it is not the name that they have in `data.strangers`."""
 READINGS = {
     "AUROC": "auroc",
     "known flagged, where 95 % of strangers are": "known_flagged",
@@ -126,7 +128,7 @@ def strangers(table: pd.DataFrame, what: str = "auroc") -> pd.DataFrame:
         what: as `analysis.detection.judge` names it.
     """
     rows = {
-        (network, kind): {
+        (network, KINDS.get(kind, kind)): {
             score: group[column].mean() for score in DETECTORS if (column := f"{kind}/{score}/{what}") in group
         }
         for network, group in networks(table)
@@ -138,20 +140,31 @@ def strangers(table: pd.DataFrame, what: str = "auroc") -> pd.DataFrame:
 def with_left_out(strange: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
     """One table of both measurements, `runs.doubts.strangeness` and `left_out`: a row for each network and seed, in the
     order of the first. Either may have no row."""
-    return strange.merge(left_out, how="outer", on=["network", "seed"], sort=False) if len(left_out) else strange
+    if not len(left_out):
+        return strange
+    order = list(dict.fromkeys([*strange["network"], *left_out["network"]]))
+    both = strange.merge(left_out, how="outer", on=["network", "seed"])  # which sorts them
+    return both.sort_values("network", key=lambda names: names.map(order.index), kind="stable", ignore_index=True)
 
 
-def strangers_against(
-    table: pd.DataFrame, score: str, baseline: str, margin: float
-) -> dict[tuple[str, str], Comparison]:
-    """By network and kind of stranger, the AUROC of a score less that of another in hundredths, paired by seed,
-    corrected for the comparisons made together (Holm)."""
-    found = {}
-    for network, group in networks(table):
-        for kind in kinds(group):
-            a, b = (100 * group[f"{kind}/{name}/auroc"].to_numpy(dtype=float) for name in (score, baseline))
-            found[network, kind] = compare(a, b, margin)
-    return holm(found)
+def by_kind(table: pd.DataFrame, score: str, baseline: str) -> dict[tuple[str, str], Estimate]:
+    """By network and kind of stranger, the AUROC of a score less that of another in hundredths, paired by seed."""
+    return {
+        (network, KINDS.get(kind, kind)): estimate(
+            100 * (group[f"{kind}/{score}/auroc"] - group[f"{kind}/{baseline}/auroc"]).to_numpy()
+        )
+        for network, group in networks(table)
+        for kind in kinds(group)
+    }
+
+
+def strangers_against(table: pd.DataFrame, score: str, baseline: str, margin: float) -> dict[str, Comparison]:
+    """By network, the AUROC of a score less that of another in hundredths, a mean over kinds of strangers, paired by
+    seed."""
+    return {
+        network: compare(*(100 * _over_kinds(group, name, "auroc") for name in (score, baseline)), margin)
+        for network, group in networks(table)
+    }
 
 
 def readings(table: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
@@ -159,11 +172,15 @@ def readings(table: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
     their intervals; a row for each network and score."""
     rows = {
         (network, score): {
-            title: f"{estimate(group[[f'{kind}/{score}/{what}' for kind in kinds(group)]].mean(axis=1).to_numpy()):.2f}"
-            for title, what in READINGS.items()
+            title: f"{estimate(_over_kinds(group, score, what)):.2f}" for title, what in READINGS.items()
         }
         for network, group in networks(table)
         for score in scores
         if f"{kinds(group)[0]}/{score}/auroc" in group
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _over_kinds(group: pd.DataFrame, score: str, what: str) -> np.ndarray:
+    """Of each run, the mean over the kinds of strangers that a network met, (S,)."""
+    return group[[f"{kind}/{score}/{what}" for kind in kinds(group)]].to_numpy(dtype=float).mean(axis=1)

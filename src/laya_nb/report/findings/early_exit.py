@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from laya_nb.analysis.statistics import Comparison, compare, holm
+from laya_nb.analysis.statistics import Comparison, compare, holm_within
 from laya_nb.report import leaving
 from laya_nb.report.findings.base import Finding
 from laya_nb.report.networks import NETWORKS
@@ -47,12 +47,12 @@ def saved_by(values: Sequence[leaving.Values], cost: leaving.Values, way: str, m
 
 def more_than_fixed(frozen: Found, cost: Costs, margin: float, too_little: float) -> dict[tuple[str, str], Comparison]:
     """By network and way to leave, what it saves less what the best fixed exit does, in percent of the work, paired by
-    seed, corrected for the comparisons made together (Holm)."""
+    seed, corrected for the ways on that network (Holm)."""
     found: dict[tuple[str, str], Comparison] = {}
     for name, values in frozen.items():
         *own, fixed = (saved_by(values, cost[name], way, margin) for way in WAYS)
         found |= {(name, way): compare(of, fixed, too_little) for way, of in zip(WAYS[:-1], own, strict=True)}
-    return holm(found)
+    return holm_within(found)
 
 
 def headline(frozen: Found, cost: Costs, margin: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from laya_nb.analysis.statistics import Comparison, Estimate, holm
+from laya_nb.analysis.statistics import Comparison, Estimate, holm_within
 from laya_nb.report import doubted
 from laya_nb.report.findings.base import Finding, Number
 from laya_nb.runs.doubts import OF_ATTENTION
@@ -39,14 +39,14 @@ def findings_of(
             )
         )
     for rival, name in RIVALS.items() if len(strangers) else ():
-        verdicts = [of.verdict() for of in against(strangers, rival, margin).values()]
+        verdicts = [of.verdict() for (_, other), of in against(strangers, margin).items() if other == rival]
         better, worse = (verdicts.count(verdict) for verdict in ("higher", "lower"))
         found.append(
             Finding(
                 f"strangers: attention distance - {rival}",
                 f"Does attention's distance tell strangers better than {name}?",
-                f"better in {better} and worse in {worse} of {len(verdicts)} cases",
-                "Not shown" if not better else f"In {better} of {len(verdicts)} cases",
+                f"shown to be better on {better} and worse on {worse} of {len(verdicts)} networks",
+                f"On {better} of {len(verdicts)} networks" if better else "Not shown: worse" if worse else "Not shown",
             )
         )
     for name, comparison in calibrated.items():
@@ -64,15 +64,20 @@ def findings_of(
 
 
 def gains(errors: pd.DataFrame, margin: float) -> dict[tuple[str, str], Comparison]:
-    """By network and score of attention, what it adds to the largest probability, corrected together (Holm)."""
+    """By network and score of attention, what it adds to the largest probability, corrected for the two (Holm)."""
     found = {score: doubted.added(errors, score, margin) for score in OF_ATTENTION}
     networks = next(iter(found.values()))
-    return holm({(network, score): found[score][network] for network in networks for score in OF_ATTENTION})
+    return holm_within({(network, score): found[score][network] for network in networks for score in OF_ATTENTION})
 
 
-def against(strangers: pd.DataFrame, baseline: str, margin: float) -> dict[tuple[str, str], Comparison]:
-    """By network and kind, the AUROC of attention's distance less that of a baseline, corrected together (Holm)."""
-    return doubted.strangers_against(strangers, "attention distance", baseline, margin) if len(strangers) else {}
+def against(strangers: pd.DataFrame, margin: float) -> dict[tuple[str, str], Comparison]:
+    """By network and rival, the AUROC of attention's distance less that of the rival, corrected for the two (Holm)."""
+    found: dict[tuple[str, str], Comparison] = {}
+    if not len(strangers):
+        return found
+    compared = {rival: doubted.strangers_against(strangers, "attention distance", rival, margin) for rival in RIVALS}
+    networks = next(iter(compared.values()))
+    return holm_within({(network, rival): compared[rival][network] for network in networks for rival in RIVALS})
 
 
 def headline(errors: pd.DataFrame, strangers: pd.DataFrame, margin: float) -> str:
@@ -84,12 +89,14 @@ def headline(errors: pd.DataFrame, strangers: pd.DataFrame, margin: float) -> st
     )
     if not len(strangers):
         return said
-    found = {rival: against(strangers, rival, margin) for rival in RIVALS}
-    better = {name: sum(of.verdict() == "higher" for of in group.values()) for name, group in found.items()}
+    better = {
+        rival: [of.verdict() for (_, other), of in against(strangers, margin).items() if other == rival].count("higher")
+        for rival in RIVALS
+    }
     return (
-        f"{said}; its distance was shown to tell strangers better than the largest probability in "
-        f"{better['max softmax']} of {len(found['max softmax'])} cases, and better than the hidden states of all "
-        f"layers in {better['all layers']}"
+        f"{said}; its distance was shown to tell strangers better than the largest probability on "
+        f"{better['max softmax']} of {strangers['network'].nunique()}, and better than the hidden states of all layers "
+        f"on {better['all layers']}"
     )
 
 
