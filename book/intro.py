@@ -173,6 +173,8 @@ figures.head_diagram()
 #
 # - [Faithfulness: does it use the layers it weighs?](faithfulness.ipynb)
 # - [Pruning by attention](pruning.ipynb)
+# - [Early exit](early_exit.ipynb)
+# - [Errors, strangers and confidence](errors_and_strangers.ipynb)
 #
 # **Use it**
 #
@@ -183,6 +185,8 @@ figures.head_diagram()
 #
 # - [All findings](findings.ipynb)
 # - [Appendix: the statistics of stability](stability_statistics.ipynb)
+# - [Glossary](glossary.md)
+# - [For teachers](teaching.md)
 # - [Run it yourself](run_it_yourself.md)
 # - [References](references.md)
 #
