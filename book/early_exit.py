@@ -75,7 +75,7 @@ import torch
 
 from laya_nb import figures
 from laya_nb.report import leaving
-from laya_nb.report.networks import NETWORKS, measured, runs_of, shallower_runs
+from laya_nb.report.networks import NETWORKS, runs_of, shallower_runs
 from laya_nb.runs import ResultStore, exits, measure
 
 store = ResultStore()

@@ -161,10 +161,11 @@ def by_kind(table: pd.DataFrame, score: str, baseline: str) -> dict[tuple[str, s
 def strangers_against(table: pd.DataFrame, score: str, baseline: str, margin: float) -> dict[str, Comparison]:
     """By network, the AUROC of a score less that of another in hundredths, a mean over kinds of strangers, paired by
     seed."""
-    return {
-        network: compare(*(100 * _over_kinds(group, name, "auroc") for name in (score, baseline)), margin)
-        for network, group in networks(table)
-    }
+    found = {}
+    for network, group in networks(table):
+        own, other = (100 * _over_kinds(group, name, "auroc") for name in (score, baseline))
+        found[network] = compare(own, other, margin)
+    return found
 
 
 def readings(table: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
