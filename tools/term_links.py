@@ -22,9 +22,9 @@ def words(page: nodes.document) -> Iterator[nodes.Text]:
             continue
         for text in list(paragraph.findall(nodes.Text)):
             above, outside = text.parent, True
-            while outside and above is not paragraph:
+            while outside and above is not None and above is not paragraph:
                 outside, above = not isinstance(above, LEFT_ALONE), above.parent
-            if outside:
+            if outside and above is paragraph:  # some texts, of references for instance, know of no parent
                 yield text
 
 
