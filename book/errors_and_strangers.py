@@ -159,7 +159,7 @@ for name, doubt in scores.items():
 # ## Mistakes
 
 # %%
-explanations.numbers(mistakes, {f"{score}/auroc": score for score in doubts.DOUBTS})
+explanations.numbers(mistakes, {f"{score}/auroc": score for score in doubts.DOUBTS}).T
 
 # %% [markdown]
 # The largest probability tells mistakes best, and the margin as well. The energy is behind them but on IMDB, where two classes
@@ -168,7 +168,7 @@ explanations.numbers(mistakes, {f"{score}/auroc": score for score in doubts.DOUB
 
 # %%
 answered = {"accuracy": "all answers"} | {f"{score}/accuracy at 90": score for score in doubts.DOUBTS}
-explanations.numbers(mistakes, answered, scale=100, digits=1)
+explanations.numbers(mistakes, answered, scale=100, digits=1).T
 
 # %% [markdown]
 # Leaving out the tenth with the lowest confidence raises accuracy by three to four points. Leaving out that with the flattest
@@ -176,7 +176,7 @@ explanations.numbers(mistakes, answered, scale=100, digits=1)
 # better:
 
 # %%
-explanations.numbers(mistakes, {f"{score}/augrc": score for score in doubts.DOUBTS}, scale=100)
+explanations.numbers(mistakes, {f"{score}/augrc": score for score in doubts.DOUBTS}, scale=100).T
 
 # %% [markdown]
 # Does attention add anything to the largest probability? Each network is a question of its own; p values are corrected for
