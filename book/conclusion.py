@@ -121,7 +121,7 @@ findings.in_plain_words(questions)
 # - **You want to spot mistakes or strange inputs.** For mistakes use the network's confidence: attention adds nothing that we
 #   could show. For inputs of a strange kind use the hidden states of all layers, which told most kinds best, but not all
 #   ([errors, strangers and confidence](errors_and_strangers.ipynb)).
-# - **You need honest confidence.** Scale the logits by one temperature, whichever head you use. LAYA's confidence is further
+# - **You need honest confidence.** Try one temperature for the logits: on two networks it brought either head to one point. LAYA's confidence is further
 #   from its accuracy than the usual head's on three of five networks
 #   ([the same chapter](errors_and_strangers.ipynb#is-the-confidence-honest)).
 # - **You use LAYA all the same.** Try narrow adapters first ([adapter capacity](adapter_capacity.ipynb)). Choose the

@@ -62,7 +62,7 @@ def test_chance_is_zero_among_all_and_among_like_ones() -> None:
 
 def test_columns_are_compared_within_their_network_and_seed() -> None:
     table = errors(gain=0.05)
-    found = doubted.compared(table, "attention entropy/gain in auroc", "margin/gain in auroc", 1.0, scale=100)
+    found = doubted.added(table, "attention entropy", 1.0)
     assert {network: round(of.difference.mean) for network, of in found.items()} == {"a": 5, "b": 0}
     seeds = pd.DataFrame({"network": "a", "seed": [1, 0, 2], "ece": [0.2, 0.1, 0.4]})
     other = seeds.assign(ece=seeds["ece"] - [0.1, 0.11, 0.12]).iloc[::-1]

@@ -40,13 +40,24 @@ def calibration(
         confidence, correct = p.max(axis=1), p.argmax(axis=1) == y
         rows[name] = {
             "temperature": temperature,
-            "ece": calibration_error(confidence, correct),
-            "ece_equal_mass": calibration_error(confidence, correct, equal_mass=True),
-            "overconfidence": float(confidence.mean() - correct.mean()),
+            **of_confidence(confidence, correct),
             "brier": brier(p, y),
             "log_loss": _log_loss(z / temperature, y),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def of_confidence(confidence: np.ndarray, correct: np.ndarray) -> dict[str, float]:
+    """What the largest probability alone decides of `calibration`: "ece", "ece_equal_mass" and "overconfidence".
+
+    Args:
+        confidence, correct: (N,), from 0 to 1, and bool.
+    """
+    return {
+        "ece": calibration_error(confidence, correct),
+        "ece_equal_mass": calibration_error(confidence, correct, equal_mass=True),
+        "overconfidence": float(confidence.mean() - correct.mean()),
+    }
 
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS, equal_mass: bool = False) -> float:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 
 from laya_nb.heads import DepthClassifier
@@ -23,9 +24,8 @@ class Decomposition(NamedTuple):
 
     def weights(self, temperature: float | None = None) -> np.ndarray:
         """alpha (N, L), at the head's own temperature or at another."""
-        z = self.scores.astype(float) / (self.temperature if temperature is None else temperature)
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        tau = self.temperature if temperature is None else temperature
+        return special.softmax(self.scores.astype(float) / tau, axis=1)
 
     def logits(self, temperature: float | None = None) -> np.ndarray:
         """(N, C), at the head's own temperature or at another."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from laya_nb.analysis.calibration import calibration_error
+from laya_nb.analysis.calibration import of_confidence
 from laya_nb.analysis.statistics import Comparison, Estimate, compare, estimate
 from laya_nb.report.explanations import numbers
 from laya_nb.runs.doubts import DETECTORS
@@ -49,28 +49,19 @@ def above_chance(table: pd.DataFrame, score: str) -> dict[str, list[Estimate]]:
     }
 
 
-def compared(
-    table: pd.DataFrame, first: str, second: str | None, margin: float, scale: float = 1.0
-) -> dict[str, Comparison]:
-    """By network, one column less another, paired by seed.
+def added(table: pd.DataFrame, score: str, margin: float) -> dict[str, Comparison]:
+    """By network, what a score adds to the AUROC of mistakes that the largest probability has, in hundredths.
 
     Args:
-        table: a row per run.
-        first, second: columns; None: nothing, so that the first is compared with 0.
-        margin: less is too small to matter, in the scaled unit.
-        scale: 100 makes percent of shares.
+        table: of `runs.doubts.errors`, a row per run.
+        score: one of `runs.doubts.DOUBTS` but the first.
+        margin: hundredths that are too few to matter.
     """
     found = {}
     for network, group in networks(table):
-        a = scale * group[first].to_numpy(dtype=float)
-        b = np.zeros(len(a)) if second is None else scale * group[second].to_numpy(dtype=float)
-        found[network] = compare(a, b, margin)
+        gained = 100 * group[f"{score}/gain in auroc"].to_numpy(dtype=float)
+        found[network] = compare(gained, np.zeros(len(gained)), margin)
     return found
-
-
-def added(table: pd.DataFrame, score: str, margin: float) -> dict[str, Comparison]:
-    """By network, what a score adds to the AUROC of mistakes that the largest probability has, in hundredths."""
-    return compared(table, f"{score}/gain in auroc", None, margin, scale=100)
 
 
 def two_heads(
@@ -88,22 +79,15 @@ def two_heads(
 def calibration_of(network: str, results: Sequence[Result]) -> pd.DataFrame:
     """How far confidence is from accuracy in runs of a network, a row for each, with "network" and "seed".
 
-    Columns as in `analysis.calibration.calibration`, those which the largest probability alone decides. Runs keep it in
-    half precision.
+    Columns as `analysis.calibration.of_confidence` names them. Runs keep confidence in half precision.
     """
-    rows = []
-    for result in results:
-        confidence, correct = result.arrays["confidence"].astype(float).clip(0, 1), result.correct
-        rows.append(
-            {
-                "network": network,
-                "seed": result.run["seed"],
-                "ece": calibration_error(confidence, correct),
-                "ece_equal_mass": calibration_error(confidence, correct, equal_mass=True),
-                "overconfidence": float(confidence.mean() - correct.mean()),
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [
+            {"network": network, "seed": result.run["seed"]}
+            | of_confidence(result.arrays["confidence"].astype(float).clip(0, 1), result.correct)
+            for result in results
+        ]
+    )
 
 
 def by_head(

@@ -125,16 +125,10 @@ def saved(values: Values, cost: Values, way: str, points: float) -> dict[str, fl
         chosen = _chosen(values, only)
         sure, left, shares = certainty(values, way)[:, chosen], right[:, [*chosen, -1]], _shares(cost, chosen)
 
-        def outcome(examples: np.ndarray, threshold: float, *of: np.ndarray) -> dict[str, float]:
-            sure, right, shares = of
-            taken = early_exit.exits(sure[examples], threshold)
-            lost = right[examples, -1].mean() - right[examples, taken].mean()
-            return {"saved": 100 * float(1 - shares[taken].mean()), "lost": 100 * float(lost)}
-
         for threshold in _thresholds(sure[one]):
-            seen = outcome(one, threshold, sure, left, shares)
+            seen = _outcome(sure[one], left[one], shares, threshold)
             if seen["lost"] <= points and seen["saved"] > best:
-                best, found = seen["saved"], outcome(other, threshold, sure, left, shares)
+                best, found = seen["saved"], _outcome(sure[other], left[other], shares, threshold)
     return found
 
 
@@ -179,6 +173,13 @@ def halves(examples: int, splits: int) -> Iterator[tuple[np.ndarray, np.ndarray]
     for _ in range(splits):
         order = rng.permutation(examples)
         yield order[: examples // 2], order[examples // 2 :]
+
+
+def _outcome(sure: np.ndarray, right: np.ndarray, shares: np.ndarray, threshold: float) -> dict[str, float]:
+    """What `saved` returns, of a threshold on some examples."""
+    taken = early_exit.exits(sure, threshold)
+    given = np.take_along_axis(right, taken[:, None], axis=1)[:, 0]
+    return {"saved": 100 * float(1 - shares[taken].mean()), "lost": 100 * float(right[:, -1].mean() - given.mean())}
 
 
 def _thresholds(sure: np.ndarray) -> list[float]:
