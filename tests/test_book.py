@@ -89,6 +89,12 @@ def undescribed(page: Path) -> Iterator[str]:
             yield f"{image.get('src')}: alt text {alt!r}"
 
 
+def weight(page: Path) -> int:
+    """Bytes that a page brings with it: its text and its images. What all pages share is fetched once, not counted."""
+    images = {(page.parent / unquote(src)).resolve() for src in attributes(read(page), "img[src]", "src")}
+    return page.stat().st_size + sum(image.stat().st_size for image in images if image.is_file())
+
+
 def test_builds_without_a_warning(book: Book) -> None:
     assert book.returncode == 0, book.log[-6000:]
 
@@ -101,6 +107,14 @@ def test_page(book: Book, page: str) -> None:
     assert title.get_text(strip=True)
     assert list(broken_links(book.html, path)) == []
     assert list(undescribed(path)) == []
+    assert weight(path) <= 1_000_000
+
+
+def test_weight_counts_each_image_once(tmp_path: Path) -> None:
+    page, image = tmp_path / "page.html", tmp_path / "a.png"
+    image.write_bytes(bytes(1000))
+    page.write_text('<img src="a.png" alt="a"><img src="./a.png" alt="b"><img src="https://example.invalid/c" alt="c">')
+    assert weight(page) == 1000 + page.stat().st_size
 
 
 def test_first_page_is_the_way_in(book: Book) -> None:
@@ -186,3 +200,13 @@ def test_the_first_use_of_every_term_leads_to_the_glossary(book: Book) -> None:
     assert used <= set(terms)
     assert all(len(links) == len(set(links)) for links in linked)
     assert max(map(len, linked)) > 10
+
+
+def test_references_stand_in_the_order_of_their_authors(book: Book) -> None:
+    """They are cited by author and year, and so looked for."""
+    entries = read(book.html / "book" / "references.html").select(".citation p")
+    texts = [entry.get_text().replace("\N{NO-BREAK SPACE}", " ") for entry in entries]
+    first = [re.split(r", | and |(?<! [A-Z])\. ", text)[0] for text in texts]
+    surnames = [re.sub(r"^.*? (?=([a-z]+ )*\S+$)", "", author).lower() for author in first]
+    assert len(surnames) > 20
+    assert surnames == sorted(surnames)

@@ -3,7 +3,6 @@
 import functools
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
+import book_pdf
 import nbformat
 import pytest
 from conftest import ROOT, Book
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route
 from test_book import NOTEBOOKS, PAGES
 
 HOW = (
@@ -38,11 +38,8 @@ LOOKS = {"light": Look(1280, 900, "light"), "dark": Look(1280, 900, "dark"), "na
 
 def find_chromium() -> str:
     """The path of a Chromium. Without one the tests skip, but never in CI: there they have to run."""
-    asked = os.environ.get("CHROMIUM")
-    found = [asked] if asked else ["chromium", "chromium-browser", "google-chrome"]
-    for name in found:
-        if path := shutil.which(name):
-            return path
+    if path := book_pdf.find_chromium():
+        return path
     if os.environ.get("CI") == "true":
         pytest.fail(HOW)
     pytest.skip(HOW)
@@ -50,14 +47,8 @@ def find_chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        # Root, as in a container, has no user namespace for the sandbox; the pages are our own.
-        sandbox = [] if os.getuid() else ["--no-sandbox"]
-        browser = playwright.chromium.launch(executable_path=path, args=[*quiet, *sandbox, "--disable-gpu"])
+    with book_pdf.chromium(find_chromium()) as browser:
         yield browser
-        browser.close()
 
 
 class Silent(SimpleHTTPRequestHandler):

@@ -18,7 +18,7 @@ LEFT_ALONE = (nodes.reference, nodes.literal, nodes.math, nodes.title, nodes.str
 def words(page: nodes.document) -> Iterator[nodes.Text]:
     """The running text of a page, but for what is a link, code or an equation."""
     for paragraph in page.findall(nodes.paragraph):
-        if isinstance(paragraph.parent, nodes.figure | nodes.entry):
+        if isinstance(paragraph.parent, nodes.figure | nodes.entry | nodes.citation):
             continue
         for text in list(paragraph.findall(nodes.Text)):
             above, outside = text.parent, True
