@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve test lint unit nbval compare check run train bench lock clean
+.PHONY: help env book pdf serve test lint unit nbval compare check run train bench lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -18,11 +18,15 @@ help:  ## What can be made
 
 env: .venv/.ready  ## The environment alone
 
-book: env  ## Execute every chapter and render the book
+book: env  ## Execute every chapter and render the book, with its PDF where there is a Chromium
 	$(BIN)/python tools/chapters.py build
 	$(BIN)/python tools/chapters.py render
+	$(BIN)/python tools/book_pdf.py --optional
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 	@echo "Opened as a file it reads well; for downloads and search with excerpts: make serve"
+
+pdf: env  ## Print the rendered book as _build/html/book.pdf; needs a Chromium
+	$(BIN)/python tools/book_pdf.py
 
 serve:  ## Show the rendered book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
@@ -51,7 +55,7 @@ compare: env
 
 # For a module that changed since the last commit, NAME.py, the tests are tests/test_NAME.py, where there is such a file;
 # for a test file that changed, itself. Those that take minutes are left to `make test`.
-SLOW := tests/test_book.py tests/test_browser.py tests/test_notebooks.py
+SLOW := tests/test_accessibility.py tests/test_book.py tests/test_book_pdf.py tests/test_browser.py tests/test_notebooks.py
 CHANGED = $(shell { git diff --name-only HEAD; git ls-files --others --exclude-standard; } \
 	| sed -nE 's:^(src|tools|tests)/(.*/)?(test_)?([a-z0-9_]+)\.py$$:tests/test_\4.py:p' | sort -u)
 

@@ -118,6 +118,18 @@ def test_citation_and_changelog_agree_with_the_package() -> None:
         assert f"To be {project['version']}" in changelog
 
 
+def test_the_books_own_entry_for_bibtex_is_that_of_the_citation_file() -> None:
+    (entry,) = re.findall(r"```bibtex\n(.+?)```", (ROOT / "book" / "references.md").read_text(), re.S)
+    fields = dict(re.findall(r"^  (\w+) = \{(.+)\},$", entry, re.M))
+    assert fields == {
+        "author": " and ".join(f"{{{author['name']}}}" for author in CITATION["authors"]),
+        "title": CITATION["title"],
+        "year": load_yaml("_config.yml")["copyright"],
+        "version": CITATION["version"],
+        "url": CITATION["repository-code"],
+    }
+
+
 # --- CI, hooks, templates
 
 
