@@ -16,8 +16,10 @@ from laya_nb import data, figures
 from laya_nb.analysis.decomposition import decompose
 from laya_nb.backbones import MLP
 from laya_nb.heads import AttentiveFusionHead, DepthClassifier, LastLayerHead, LAYAHead, ScalarMixHead
-from laya_nb.runs import Run, trained_model
+from laya_nb.runs import ResultStore, Run, measure, trained_model
+from laya_nb.runs.decomposed import decomposed
 from laya_nb.runs.train import model_for
+from laya_nb.training import TrainingConfig
 
 __all__ = ["browser"]  # a fixture
 
@@ -55,6 +57,18 @@ def test_heads_without_a_score_for_each_layer_are_refused() -> None:
         decompose(DepthClassifier(MLP(784, (8, 4)), LastLayerHead((8, 4), 10)), IMAGES)
     with pytest.raises(ValueError, match="AttentiveFusionHead has no single score"):
         decompose(DepthClassifier(MLP(784, (8, 8)), AttentiveFusionHead((8, 8), 10)), IMAGES)
+
+
+def test_what_a_trained_model_is_made_of_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAYA_NB_CACHE", str(tmp_path))
+    run = Run(dataset="fashion_mnist_sample", hidden_dims=(8, 4), protocol=TrainingConfig(max_epochs=1))
+    (found,) = measure([run], decomposed, ResultStore(tmp_path / "results", published=False))
+    assert {name: np.shape(value) for name, value in found.items()} == {
+        "scores": (200, 2), "values": (200, 2, 10), "bias": (10,), "temperature": (),
+    }  # fmt: skip
+    other = model_for(run, SAMPLE)
+    with pytest.raises(ValueError, match="the model is for 'letters'"):
+        decomposed(other, SAMPLE.__class__("letters", "", SAMPLE.classes, SAMPLE.train, SAMPLE.test))
 
 
 @pytest.mark.parametrize(

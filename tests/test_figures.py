@@ -269,6 +269,14 @@ FOUND = [
 ]
 
 
+def test_the_names_of_the_books_findings_fit_their_figure() -> None:
+    figure = figures.forest(findings.load_all())
+    figure.canvas.draw()
+    names = [text for ax in figure.axes for text in ax.texts]
+    assert len(names) > 50
+    assert max(text.get_window_extent().x1 for text in names) <= figure.bbox.x1
+
+
 def test_a_forest_shows_every_number_and_whether_it_leaves_out_no_effect() -> None:
     figure = figures.forest([findings.ChapterFindings("a", "A: chapter", FOUND)])
     drawn = {}

@@ -18,9 +18,10 @@ from laya_nb.runs.new_heads import some_rows
 from laya_nb.runs.store import ResultStore
 from laya_nb.runs.train import build_model, input_size
 
-WAYS = ("confidence", "attention entropy", "gate", "weight on later layers", "fixed exit")
+WAYS = ("confidence", "attention entropy", "gate", "weight on later layers", "fixed exit", "at random")
 """Who says that an exit is sure enough. Weight on later layers is known at the end alone, so no exit can go by it.
-Where the exit is fixed, all leave at the first there is."""
+Where the exit is fixed, all leave at the first there is.
+At random, any share of the inputs may leave, all of them too."""
 POINTS = 60  # of a curve
 SPLITS = 1000
 
@@ -46,6 +47,8 @@ def certainty(values: Values, way: str) -> np.ndarray:
         return values["confidence"][:, :-1].astype(float)
     if way == "fixed exit":
         return np.zeros(values["confidence"][:, :-1].shape)
+    if way == "at random":
+        return np.random.default_rng(0).random(values["confidence"][:, :-1].shape)
     return 1 - values["gate" if way == "gate" else "later"].astype(float)
 
 
@@ -82,23 +85,26 @@ def fixed(values: Values, cost: Values) -> Left:
     return Left(100 * _right(values).mean(axis=0), whole / whole[-1])
 
 
-def shallower(groups: Mapping[int, Sequence[Run]], x: Tensor, cost: Values, store: ResultStore) -> Left:
-    """Networks of fewer layers, trained from scratch, from the shallowest on: means over seeds.
+def shallower(groups: Mapping[int, Sequence[Run]], x: Tensor | None, cost: Values, store: ResultStore) -> Left:
+    """Networks of fewer layers, with the usual head on the last of them, from the shallowest on: means over seeds.
 
     Args:
         groups: by number of layers, runs (`report.networks.shallower_runs`). Judged are the examples of exits.
-        x: one input, (1, ...).
+        x: one input, (1, ...). None: of a frozen encoder, which is cut off and counted with the exit's own head.
         cost: of the whole network, with whose work theirs is compared.
         store: where their results are.
     """
-    accuracy, work = [], []
-    for _, runs in sorted(groups.items()):
+    accuracy, work, whole = [], [], cost["fixed/multiply_adds"]
+    for depth, runs in sorted(groups.items()):
         found = sweep(runs, store)
         judged = some_rows(len(found[0].correct), EXAMPLES).numpy()
         accuracy.append(100 * np.mean([result.correct[judged].mean() for result in found]))
-        classes = 1 + int(found[0].arrays["label"].max())
-        work.append(multiply_adds(build_model(runs[0], input_size(runs[0], x), classes), x))
-    return Left(np.array(accuracy), np.array(work) / float(cost["fixed/multiply_adds"][-1]))
+        if x is None:
+            work.append(whole[depth - 1])
+        else:
+            classes = 1 + int(found[0].arrays["label"].max())
+            work.append(multiply_adds(build_model(runs[0], input_size(runs[0], x), classes), x))
+    return Left(np.array(accuracy), np.array(work) / float(whole[-1]))
 
 
 def on_a_grid(left: Left, grid: np.ndarray) -> np.ndarray:
@@ -113,7 +119,7 @@ def saved(values: Values, cost: Values, way: str, points: float) -> dict[str, fl
     """What is saved where one random half of the examples chooses exits and threshold, and the other half is judged.
 
     The exits are all of them, or one alone, or none. Chosen is what saves most of what loses at most some points. With
-    certainties that are all the same this is the best fixed exit: what a way of leaving must beat.
+    certainties that are drawn at random this is what a way of leaving must beat.
 
     Returns:
         "saved", in percent of the multiply-adds of the network as it is, and "lost", in points of accuracy.

@@ -16,6 +16,7 @@ from laya_nb.report.figures.doubts import auroc_map, reliability
 from laya_nb.report.figures.exits import exit_curves
 from laya_nb.report.figures.explorer import explore
 from laya_nb.report.figures.faithfulness import direct_and_total, one_prediction, pruning_curves, rankings_of_layers
+from laya_nb.report.figures.layer_explorer import explore_layers
 from laya_nb.report.figures.layers import (
     accuracy_over_depth,
     against_known,
@@ -66,6 +67,7 @@ __all__ = [
     "estimates_by_row",
     "exit_curves",
     "explore",
+    "explore_layers",
     "five_heads",
     "forest",
     "gain_against_setting",

@@ -4,17 +4,11 @@
 
     figures.explore(model, images)  # the last expression of a cell
 
-It is plain HTML with a script of its own, without a library: it works in a notebook, on a rendered page, from a file
-and offline. Where no script runs, a still picture stands in its place. Its logits are exact: a head that weighs layers
-is linear behind its scores (`analysis.decomposition`).
+Its logits are exact: a head that weighs layers is linear behind its scores (`analysis.decomposition`).
 """
 
 import base64
-import html
-import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from importlib import resources
 from io import BytesIO
 
 import numpy as np
@@ -24,19 +18,10 @@ from torch import Tensor
 
 from laya_nb.analysis.decomposition import Decomposition, decompose
 from laya_nb.heads import DepthClassifier
+from laya_nb.report.figures.element import Element, element
 from laya_nb.report.figures.style import WIDTH, layer_colors, new_figure, styled
 
 COLUMNS = 20  # of the sheet of all images
-
-
-class Explorer:
-    """HTML that a notebook shows."""
-
-    def __init__(self, html: str) -> None:
-        self.html = html
-
-    def _repr_html_(self) -> str:
-        return self.html
 
 
 def explore(
@@ -45,7 +30,7 @@ def explore(
     labels: Sequence[int] | Tensor | None = None,
     classes: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
-) -> Explorer:
+) -> Element:
     """An element to explore what a network's head does with images, alone or beside the heads of other networks.
 
     Args:
@@ -86,19 +71,10 @@ def explore(
         "sprite": f"data:image/png;base64,{_png(_sheet(pictures))}",
         "networks": [{"name": name, "tau": one.temperature, "data": _packed(one)} for name, one in networks.items()],
     }
-    content = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # a name cannot end the script
     named = "" if truth is None else f" of the class {classes[truth[0]]}"
     shares = "; ".join(f"{name} {', '.join(f'{share:.2f}' for share in alpha[0])}" for name, alpha in weights.items())
-    parts = {
-        "id": f"laya-{sha256(content.encode()).hexdigest()[:10]}",
-        "still": _drawn(picture),
-        "still_alt": html.escape(f"An image{named}, and the weights of {', '.join(layers)}: {shares}."),
-        "data": content,
-    }
-    page = resources.files("laya_nb.report.figures").joinpath("explorer.html").read_text(encoding="utf-8")
-    for name, text in parts.items():
-        page = page.replace(f"@{name}@", text)
-    return Explorer(page)
+    alt = f"An image{named}, and the weights of {', '.join(layers)}: {shares}."
+    return element("explorer.html", data, picture, alt)
 
 
 @styled
@@ -118,12 +94,6 @@ def _still(picture: np.ndarray, weights: Mapping[str, np.ndarray], layers: Seque
     right.tick_params(axis="y", length=0)
     fig.legend(loc="outside upper right", ncols=len(layers))
     return fig
-
-
-def _drawn(figure: Figure) -> str:
-    file = BytesIO()
-    figure.savefig(file, format="png")
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def _packed(network: Decomposition) -> str:

@@ -1,4 +1,4 @@
-"""Early exit: does leaving when an exit is certain save more than one exit for all?"""
+"""Early exit: does leaving when an exit is certain save more than leaving at random?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +11,8 @@ from laya_nb.report.networks import NETWORKS
 
 Found = Mapping[str, Sequence[leaving.Values]]
 Costs = Mapping[str, leaving.Values]
-FIXED = "fixed exit"
-WAYS = ("confidence", "attention entropy", FIXED)
+CHANCE = "at random"
+WAYS = ("confidence", "attention entropy", CHANCE)
 
 
 def findings_of(frozen: Found, cost: Costs, margin: float, too_little: float) -> list[Finding]:
@@ -27,16 +27,16 @@ def findings_of(frozen: Found, cost: Costs, margin: float, too_little: float) ->
     saved = {(name, way): saved_by(frozen[name], cost[name], way, margin) for name in frozen for way in WAYS}
     return [
         Finding(
-            f"{NETWORKS[name].title}: {way} - fixed exit",
-            f"{NETWORKS[name].title}: does leaving early by {way} save more work than one exit for all inputs?",
-            f"{saved[name, way].mean():.0f} % against {saved[name, FIXED].mean():.0f} %, {len(frozen[name])} seeds",
+            f"{NETWORKS[name].title}: {way} - {CHANCE}",
+            f"{NETWORKS[name].title}: does leaving early by {way} save more work than leaving {CHANCE}?",
+            f"{saved[name, way].mean():.0f} % against {saved[name, CHANCE].mean():.0f} %, {len(frozen[name])} seeds",
             {
                 "higher": "Yes",
                 "lower": "No: less",
                 "equivalent": f"No: as much, within {too_little:g} % of the work",
             }.get(comparison.verdict(), "Undecided"),
         )
-        for (name, way), comparison in more_than_fixed(frozen, cost, margin, too_little).items()
+        for (name, way), comparison in more_than_chance(frozen, cost, margin, too_little).items()
     ]
 
 
@@ -45,13 +45,13 @@ def saved_by(values: Sequence[leaving.Values], cost: leaving.Values, way: str, m
     return np.array([leaving.saved(one, cost, way, margin)["saved"] for one in values])
 
 
-def more_than_fixed(frozen: Found, cost: Costs, margin: float, too_little: float) -> dict[tuple[str, str], Comparison]:
-    """By network and way to leave, what it saves less what the best fixed exit does, in percent of the work, paired by
-    seed, corrected for the ways on that network (Holm)."""
+def more_than_chance(frozen: Found, cost: Costs, margin: float, too_little: float) -> dict[tuple[str, str], Comparison]:
+    """By network and way to leave, what it saves less what leaving at random saves, in percent of the work: paired by
+    seed, and corrected for the ways on that network (Holm)."""
     found: dict[tuple[str, str], Comparison] = {}
     for name, values in frozen.items():
-        *own, fixed = (saved_by(values, cost[name], way, margin) for way in WAYS)
-        found |= {(name, way): compare(of, fixed, too_little) for way, of in zip(WAYS[:-1], own, strict=True)}
+        *own, chance = (saved_by(values, cost[name], way, margin) for way in WAYS)
+        found |= {(name, way): compare(of, chance, too_little) for way, of in zip(WAYS[:-1], own, strict=True)}
     return holm_within(found)
 
 
@@ -59,8 +59,8 @@ def headline(frozen: Found, cost: Costs, margin: float) -> str:
     """The chapter's outcome in one line."""
     parts = []
     for name, values in frozen.items():
-        own, fixed = (saved_by(values, cost[name], way, margin).mean() for way in ("confidence", FIXED))
-        parts.append(f"{NETWORKS[name].title} {own:.0f} % (one exit for all inputs {fixed:.0f} %)")
+        own, chance = (saved_by(values, cost[name], way, margin).mean() for way in ("confidence", CHANCE))
+        parts.append(f"{NETWORKS[name].title} {own:.0f} % ({CHANCE} {chance:.0f} %)")
     return (
         f"Early exits by confidence, for {margin:g} points of accuracy, save of the network's work: {', '.join(parts)}"
     )
