@@ -221,6 +221,16 @@ figures.class_heatmaps(panels, classes)
 # last. A single run would have shown a clear picture, and the next seed another one
 # ([the chapter on depth profiles](depth_profiles.ipynb) finds the same elsewhere).
 #
+# ## Look at single images
+#
+# `figures.explore` makes the element of [the first chapter](mechanism.ipynb#turn-the-temperature-yourself) for a network
+# of yours: the weights and the answer for each image, at any temperature. It is plain HTML that needs no server. To keep it
+# as a page, write its attribute `html` to a file.
+
+# %% tags=["nbval-ignore-output"]
+figures.explore(transformers[0], test.x[:100], test.y[:100], classes)
+
+# %% [markdown]
 # What the weights are worth as an explanation, and which layers can go, two more calls say:
 # [faithfulness](faithfulness.ipynb#ask-your-own-network), [pruning](pruning.ipynb#prune-a-network-of-yours).
 #

@@ -144,10 +144,10 @@ tables.comparison_table(comparisons)
 # The 95 % interval covers the mean differences that the seeds leave plausible. Two tests ask two questions:
 #
 # - *Is there a difference?* A paired t test. A small $p$ says yes: *higher* or *lower*. The interval then leaves out 0.
-# - *Is it too small to matter?* Two one-sided tests {cite}`tost` against ±`margin`. A small $p$ says that a difference
-#   of half a point or more is implausible: *equivalent*. The interval then lies between -`margin` and +`margin`. For
-#   this the larger of the two $p$ must be below 0.025, half of the usual 0.05, so that no verdict contradicts the
-#   interval beside it.
+# - *Is it too small to matter?* An equivalence test against ±`margin` (TOST: two one-sided tests {cite}`tost`). A small
+#   $p$ says that a difference of half a point or more is implausible: *equivalent*. The interval then lies between
+#   -`margin` and +`margin`. For this the larger of the two $p$ must be below 0.025, half of the usual 0.05, so that no
+#   verdict contradicts the interval beside it.
 # - If neither $p$ is small, the data decide nothing: *undecided*. That is not *equivalent*.
 #
 # Whoever looks at many comparisons finds some small $p$ by luck. Where the column *Holm* says *yes*, both $p$ are

@@ -52,11 +52,12 @@ if missing:  # pip must leave the host's own torch and numpy alone
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", constraints, *missing]
     subprocess.run(pip, check=True)
 
-# %% tags=["parameters", "hide-input"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "images_shown": 4, "live_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
+# %% tags=["parameters", "hide-input"] tiny={"dataset": "fashion_mnist_sample", "max_epochs": 1, "images_shown": 4, "played": [0, 1], "live_epochs": 1} mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 dataset: str = "fashion_mnist"  # the trained head's, or "fashion_mnist_sample"
 seed: int = 0  # of that run; 0 is published, others are trained here
 max_epochs: int = 50  # its longest run, in passes over the data
 images_shown: int = 8  # how many test images to look at, a quarter of them mistakes
+played: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]  # the seeds of the networks to play with
 live_epochs: int = 12  # how long the network trains that you can watch
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Load the trained network", "code_prompt_hide": "Load the trained network"}
@@ -224,6 +225,30 @@ packaged = head(hidden_states)
 # `LAYAHead` adds checks of its inputs, and an optional transform $\psi$, shared by all layers, which the scorer sees in
 # place of $z_i$: `psi="mlp"`. A test of the project loads weights of the published Keras head into it and finds the
 # same probabilities and weights to $10^{-5}$.
+#
+# ## Turn the temperature yourself
+#
+# Ten networks like the one above, trained from ten seeds, and 200 test images. Behind its scores a LAYA head is linear, so a
+# few numbers for each image give its exact answer at any temperature, and this page computes it as you move the slider.
+# Only one temperature is the one that the networks were trained at. At any other you see what these scores would give,
+# not what a network that was trained so would do; [the chapter on temperature](temperature.ipynb) trains them.
+
+# %% mystnb={"code_prompt_show": "Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
+from laya_nb.analysis.decomposition import Decomposition
+from laya_nb.runs import ResultStore, measure
+from laya_nb.runs.decomposed import IMAGES, decomposed
+
+heads = measure([run.replace(seed=seed) for seed in played], decomposed, ResultStore())
+networks = {f"seed {seed}": Decomposition(**found) for seed, found in zip(played, heads)}
+figures.explore(networks, images[:IMAGES], labels[:IMAGES], sample.classes, ["layer 1", "layer 2", "layer 3"])
+
+# %% [markdown]
+# Three things to try:
+#
+# - Go through some images and compare the ten bars. Networks that differ in nothing but the seed look at different layers,
+#   and mostly give the same answer.
+# - Move the temperature to the right end, where all layers weigh the same. How often does the answer change?
+# - Press *Next mistake*. Are the weights of a mistake unlike those of its class?
 #
 # ## Watch it learn
 #

@@ -198,6 +198,17 @@ for head in heads:
 # hardly for how it looks and which way up, where many tokens know nearly as much as the best. LAYA's correlation is 0.35,
 # 0.26 to 0.44: it is there, and it is small.
 #
+# Choose a question and a layer. The bars show the better of the layer's two probes and the weight of both tokens together;
+# marks are single seeds:
+
+# %% tags=["hide-input"]
+better = by_layer(means, np.max)
+figures.explore_layers(better, {labels[head]: by_layer(weights[head]) for head in heads}, names)
+
+# %% [markdown]
+# Three questions to compare: *how it looks*, which early layers know; *where*, which the last layer has half forgotten; and
+# *which way up*, where many layers know nearly the same. LAYA's marks show how little its seeds agree.
+#
 # ## Does the weight move with the question?
 #
 # A coarser test: at which depth does the weight lie on average, and at which depth does what single layers know? If

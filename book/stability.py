@@ -154,7 +154,7 @@ print("same logits:", torch.allclose(outputs[0].logits, outputs[1].logits, atol=
 # %% [markdown]
 # Real layers are no copies. But each of them tells most clothes apart, so much of the way is open. Nothing in the loss
 # says which layer to weigh. The start of training and the order of batches decide. (For text, others have shown that
-# attention can change while the prediction stays {cite}`attention_not_explanation`.)
+# attention can change while the prediction stays {cite}`not_explanation`.)
 #
 # **Prediction.** Two runs agree on layers by chance: some pairs much, some the other way round. What names no layer may be
 # common. And a head that starts at equal weights and has one weight per layer, ScalarMix, should end at about the

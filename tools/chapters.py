@@ -87,7 +87,8 @@ def execute(name: str, kernel: str = "python3") -> tuple[NotebookNode, dict[str,
 def keep(name: str, notebook: NotebookNode, answer: dict[str, Any]) -> None:
     """Write an executed chapter and what it found."""
     if name not in SUMMARIES:
-        found = {"title": title(f"book/{name}"), "findings": answer["findings"], "headline": answer["headline"]}
+        findings = [rounded(finding) for finding in answer["findings"]]
+        found = {"title": title(f"book/{name}"), "findings": findings, "headline": answer["headline"]}
         path = ROOT / FINDINGS / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -96,6 +97,11 @@ def keep(name: str, notebook: NotebookNode, answer: dict[str, Any]) -> None:
     if name == FIRST:
         MAIN_FIGURE.write_bytes(main_figure(notebook))
     print(f"built book/{name}.ipynb", flush=True)
+
+
+def rounded(finding: dict[str, Any]) -> dict[str, Any]:
+    """A finding with nine digits of its number: in the last ones processors differ, and the file should not."""
+    return finding | {"number": finding["number"] and [float(f"{value:.9g}") for value in finding["number"]]}
 
 
 def build(names: list[str]) -> None:
@@ -130,7 +136,8 @@ def pair(names: list[str]) -> None:
 
 def pages_digest() -> str:
     """A hash of all that the pages are made from."""
-    files = [ROOT / "_toc.yml", ROOT / "_config.yml", ROOT / "requirements.lock", ROOT / "tools" / "term_links.py"]
+    files = [ROOT / "_toc.yml", ROOT / "_config.yml", ROOT / "requirements.lock"]
+    files += [ROOT / "tools" / "term_links.py", ROOT / "tools" / "mended_html.py"]
     files += [path for path in BOOK.rglob("*") if path.is_file() and path.suffix != ".py"]
     shown = sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(ROOT).parts))
     return digest(part for path in shown for part in (str(path.relative_to(ROOT)).encode(), path.read_bytes()))
