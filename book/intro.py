@@ -130,7 +130,8 @@ findings.in_plain_words({
 figures.head_diagram()
 
 # %% [markdown]
-# [The first chapter](mechanism.ipynb) builds this head step by step.
+# [The first chapter](mechanism.ipynb) builds this head step by step, and has ten trained ones
+# [to play with](mechanism.ipynb#turn-the-temperature-yourself).
 #
 # ## How to read on
 #
