@@ -46,7 +46,8 @@ SIDEWAYS = """() => [...document.querySelectorAll('article :is(pre, .cell_output
 # Whatever in the article does something, numbered, and the article as the place where the Tab key starts.
 NUMBER = """() => {
   const article = document.querySelector('article');
-  const does = 'a[href], button, summary, input, select, textarea, [role=button], [tabindex="0"]';
+  const input = 'input:not([type=radio]:not(:checked))';  // arrows lead from the one that is chosen to its like
+  const does = `a[href], button, summary, ${input}, select, textarea, [role=button], [tabindex="0"]`;
   const all = [...article.querySelectorAll(does)]
     .filter(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled);
   all.forEach((e, i) => { e.dataset.stop = i; });

@@ -91,7 +91,8 @@ def undescribed(page: Path) -> Iterator[str]:
 
 def weight(page: Path) -> int:
     """Bytes that a page brings with it: its text and its images. What all pages share is fetched once, not counted."""
-    images = {(page.parent / unquote(src)).resolve() for src in attributes(read(page), "img[src]", "src")}
+    files = [src for src in attributes(read(page), "img[src]", "src") if not src.startswith("data:")]
+    images = {(page.parent / unquote(src)).resolve() for src in files}
     return page.stat().st_size + sum(image.stat().st_size for image in images if image.is_file())
 
 
@@ -113,7 +114,10 @@ def test_page(book: Book, page: str) -> None:
 def test_weight_counts_each_image_once(tmp_path: Path) -> None:
     page, image = tmp_path / "page.html", tmp_path / "a.png"
     image.write_bytes(bytes(1000))
-    page.write_text('<img src="a.png" alt="a"><img src="./a.png" alt="b"><img src="https://example.invalid/c" alt="c">')
+    page.write_text(
+        '<img src="a.png" alt="a"><img src="./a.png" alt="b"><img src="https://example.invalid/c" alt="c">'
+        f'<img src="data:image/png;base64,{"A" * 500}" alt="d">'
+    )
     assert weight(page) == 1000 + page.stat().st_size
 
 

@@ -169,7 +169,7 @@ def complaints(browser: Browser, base: str, name: str, look: Look) -> list[str]:
         if faint := page.evaluate(FAINT):
             notes.append(f"faint text: {faint[:5]}")
         filters = page.evaluate(
-            "() => [...document.querySelectorAll('article figure img:not(.photograph), .cell_output img')]"
+            "() => [...document.querySelectorAll(':is(article figure, .cell_output) img:not(.photograph)')]"
             ".map(i => getComputedStyle(i).filter)"
         )
         if set(filters) - {INVERTED if look.scheme == "dark" else "none"}:
