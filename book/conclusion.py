@@ -83,13 +83,13 @@ questions = {
     "Can it prune: is attention's order better than a random one, for a network as it is?":
         ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
     "And with a new head on the layers that are left?":
-        ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
+        ("pruning", "Fashion-MNIST, 8 layers, new head: attention - random"),
     "Early exit: does leaving when an exit is certain save more than leaving at random?":
         ("early_exit", "IMDB, frozen MiniLM: confidence - at random"),
     "And leaving when an exit's attention is sharp?":
         ("early_exit", "IMDB, frozen MiniLM: attention entropy - at random"),
     "Error detection: does the entropy of attention tell mistakes that confidence does not?":
-        ("errors_and_strangers", "Fashion-MNIST, MLP: attention entropy beside confidence"),
+        ("errors_and_strangers", "Fashion-MNIST, MLP: attention entropy"),
     "Does unusual attention tell strange inputs better than confidence?":
         ("errors_and_strangers", "strangers: attention distance - max softmax"),
     "And better than the hidden states of all layers?":

@@ -109,11 +109,11 @@ findings.in_plain_words({
     "Can it prune: without training, does a network lose less if layers go in attention's order than at random?":
         ("pruning", "Fashion-MNIST, 8 layers, as it is: attention - random"),
     "And if the layers that are left get a new head?":
-        ("pruning", "Fashion-MNIST, 8 layers, with a new head: attention - random"),
+        ("pruning", "Fashion-MNIST, 8 layers, new head: attention - random"),
     "Early exit: does it save more work to leave when an exit is certain than to leave at random?":
         ("early_exit", "IMDB, frozen MiniLM: confidence - at random"),
     "Mistakes: does the entropy of attention tell any that the network's confidence does not?":
-        ("errors_and_strangers", "Fashion-MNIST, MLP: attention entropy beside confidence"),
+        ("errors_and_strangers", "Fashion-MNIST, MLP: attention entropy"),
     "Inputs of a strange kind: does unusual attention tell them better than the hidden states themselves?":
         ("errors_and_strangers", "strangers: attention distance - all layers"),
 })

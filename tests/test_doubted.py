@@ -95,7 +95,7 @@ def test_findings_say_what_was_measured(gain: float, distance: float, answers: l
     found = found_in.findings_of(table, met, calibrated, MARGIN)
     of = {finding.label: finding for finding in found}
     assert len(of) == len(found) == 2 * 2 + 2 + 1
-    asked = [of[f"{network}: attention entropy beside confidence"] for network in "ab"]
+    asked = [of[f"{network}: attention entropy"] for network in "ab"]
     assert [finding.answer for finding in (*asked, of["strangers: attention distance - all layers"])] == answers
     assert f"{gain:+.3f}"[:5] in asked[0].measured or gain == 0
     assert asked[0].number is not None

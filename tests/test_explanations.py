@@ -179,7 +179,7 @@ def test_findings_of_pruning_compare_attention_with_chance() -> None:
     as_it_is, retrained = (pruned.curves(CURVES, which) for which in ("as_it_is", "retrained"))
     found = {f.label: f for f in pruning_findings.findings_of(as_it_is, retrained, 0.5)}
     assert found["3 layers, as it is: attention - random"].answer == "Yes"
-    assert found["3 layers, with a new head: attention - random"].answer == "No: the same within ±0.5 points"
+    assert found["3 layers, new head: attention - random"].answer == "No: the same within ±0.5 points"
     assert "keeps" in pruning_findings.headline(as_it_is, retrained)
     assert pruned.comparisons(as_it_is, "attention", "random", 0.5)["verdict"].tolist() == ["higher", "higher"]
 

@@ -27,7 +27,7 @@ def findings_of(
     for (network, score), comparison in gains(errors, margin).items():
         found.append(
             Finding(
-                f"{network}: {score} beside confidence",
+                f"{network}: {score}",
                 f"{network}: does {score} tell mistakes that the largest probability does not?",
                 f"AUROC {comparison.difference.mean / 100:+.3f}, {comparison.difference.n} seeds",
                 {"higher": "Yes", "lower": "No", "equivalent": f"No, less than {margin / 100:g}"}.get(

@@ -16,7 +16,7 @@ def findings_of(as_it_is: Curves, retrained: Curves, margin: float) -> list[Find
         margin: points of accuracy that are too few to matter.
     """
     found = []
-    for what, curves in (("as it is", as_it_is), ("with a new head", retrained)):
+    for what, curves in (("as it is", as_it_is), ("new head", retrained)):
         for network, comparison in pruned.against(curves, "attention", "random", margin).items():
             found.append(
                 Finding(
