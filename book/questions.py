@@ -206,8 +206,8 @@ better = by_layer(means, np.max)
 figures.explore_layers(better, {labels[head]: by_layer(weights[head]) for head in heads}, names)
 
 # %% [markdown]
-# Three questions to compare: *how it looks*, which early layers know; *where*, which the last layer has half forgotten; and
-# *which way up*, where many layers know nearly the same. LAYA's marks show how little its seeds agree.
+# Three questions to compare: *how it looks*, which early layers know; *where*, which the last layer tells less well than
+# layer 9; and *which way up*, where many layers know nearly the same. LAYA's marks lie far apart: its seeds differ.
 #
 # ## Does the weight move with the question?
 #
